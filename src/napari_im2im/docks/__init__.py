@@ -1,0 +1,1 @@
+"""The dock widgets, and the way between napari layers and images."""

@@ -1,0 +1,1 @@
+"""Applying a model to images of any size."""

@@ -1,0 +1,52 @@
+"""Everything that defines a prediction, as data."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field, PositiveFloat, PositiveInt
+
+
+class PredictConfig(BaseModel):
+    """A prediction of one image with one model."""
+
+    model_config = ConfigDict(extra="forbid", validate_assignment=True)
+
+    model: str = Field("", description="Model package: a path, or a name of `zoo`.")
+    inputs: list[str] = Field(
+        default_factory=list,
+        description="Image files, one for each input of the model.",
+    )
+    axes: str | None = Field(
+        None, description="Axes of the image (e.g. 'tczyx') if the file doesn't say."
+    )
+    channels: list[int] | None = Field(
+        None, description="Channels to read, in the model's order; default: all."
+    )
+    region: dict[str, tuple[int, int]] | None = Field(
+        None, description="Part of the image by axis, e.g. {y: [0, 512]}."
+    )
+    output: Path | None = Field(
+        None, description="OME-Zarr or TIFF to write; default: keep in memory."
+    )
+    overwrite: bool = False
+    resume: bool = Field(False, description="Continue an interrupted output.")
+    device: str = Field("auto", description="auto, cpu, cuda, cuda:0, mps …")
+    engine: Literal["auto", "openvino", "onnxruntime", "torchscript", "torch"] = "auto"
+    precision: Literal["float32", "bfloat16", "float16"] = "float32"
+    tile: dict[str, PositiveInt] | None = Field(
+        None, description="Tile size by axis, halo included; default: automatic."
+    )
+    halo: Literal["measured", "exact"] | dict[str, int] = Field(
+        "measured",
+        description="measured: the smallest that keeps `tolerance`; "
+        "exact: the whole receptive field; or pixels by axis.",
+    )
+    tolerance: PositiveFloat = Field(
+        1e-3, description="Largest difference from the whole image, in std."
+    )
+    batch_size: PositiveInt | None = Field(None, description="Tiles at once.")
+    test_time_augmentation: bool = Field(
+        False, description="Mean over flips and quarter turns, with their spread."
+    )

@@ -1,0 +1,1 @@
+"""Models on disk, always as BioImage Model Zoo packages, and what runs them."""

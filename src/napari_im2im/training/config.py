@@ -1,0 +1,105 @@
+"""Everything that defines a training, as data."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, PositiveFloat, PositiveInt
+
+from napari_im2im.models.networks import NetworkConfig
+
+LossName = Literal["l1", "mse", "ssim"]
+Normalization = Literal["mean_std", "percentile", "none"]
+Fraction = Annotated[float, Field(ge=0, le=1)]
+
+
+class _Config(BaseModel):
+    model_config = ConfigDict(extra="forbid", validate_assignment=True)
+
+
+class DataConfig(_Config):
+    """The images to learn from.
+
+    ``inputs`` and ``targets`` stay empty when images are handed over in memory,
+    as the Train dock does with layers.
+    """
+
+    inputs: list[str] = Field(
+        default_factory=list,
+        description="Files or glob patterns of the input images.",
+    )
+    targets: list[str] = Field(
+        default_factory=list,
+        description="Files or glob patterns of the target images, in the same order.",
+    )
+    input_axes: str | None = Field(
+        None, description="Axes of the input files (e.g. 'cyx') if they don't say."
+    )
+    target_axes: str | None = Field(
+        None, description="Axes of the target files (e.g. 'cyx') if they don't say."
+    )
+    input_channels: list[int] | None = Field(
+        None, description="Channels to read; default: all."
+    )
+    target_channels: list[int] | None = Field(
+        None, description="Channels to learn; default: all."
+    )
+    validation_fraction: Fraction = Field(
+        0.15, description="Part of the images (of the only image: a strip) held out."
+    )
+
+
+class EffortConfig(_Config):
+    """How long to train: a time, a number of epochs, or a number of steps."""
+
+    seconds: PositiveFloat | None = Field(None, description="Time budget in seconds.")
+    epochs: PositiveInt | None = None
+    steps: PositiveInt | None = None
+    patience: PositiveInt | None = Field(
+        None, description="Stop after so many validations without improvement."
+    )
+
+
+class OptimizerConfig(_Config):
+    """AdamW with linear warm-up and cosine decay."""
+
+    learning_rate: PositiveFloat = 1e-3
+    weight_decay: float = Field(1e-4, ge=0)
+    warmup: Fraction = Field(0.05, description="Part of the steps to warm up.")
+    gradient_clip: PositiveFloat | None = Field(1.0, description="Largest norm.")
+
+
+class TrainConfig(_Config):
+    """A training of an image-to-image model."""
+
+    name: str = Field("model", description="Name of the run and of its model.")
+    output: Path | None = Field(
+        None, description="Folder of the runs; default: napari-im2im/runs at home."
+    )
+    data: DataConfig = Field(default_factory=DataConfig)
+    spatial_axes: Literal["yx", "zyx"] | None = Field(
+        None, description="2D (yx) or 3D (zyx) network; default: from the images."
+    )
+    patch: dict[str, PositiveInt] | None = Field(
+        None, description="Patch size by axis, e.g. {y: 128, x: 128}; default: auto."
+    )
+    batch_size: PositiveInt | None = Field(None, description="Default: automatic.")
+    augmentation: Literal["none", "standard"] = Field(
+        "standard", description="standard: flips and quarter turns in the y-x plane."
+    )
+    input_normalization: Normalization = "mean_std"
+    target_normalization: Normalization = "mean_std"
+    percentiles: tuple[float, float] = Field(
+        (0.1, 99.9), description="Used by the percentile normalisation."
+    )
+    network: NetworkConfig = Field(default_factory=NetworkConfig)
+    loss: dict[LossName, PositiveFloat] = Field(
+        default_factory=lambda: {"l1": 1.0}, description="Weight of each term."
+    )
+    optimizer: OptimizerConfig = Field(default_factory=OptimizerConfig)
+    effort: EffortConfig = Field(default_factory=EffortConfig)
+    device: str = Field("auto", description="auto, cpu, cuda, cuda:0, mps …")
+    precision: str = Field("auto", description="auto, 32-true, bf16-mixed, 16-mixed.")
+    seed: int = 0
+    resume: Path | None = Field(None, description="Run folder to continue.")

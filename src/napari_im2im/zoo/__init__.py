@@ -1,0 +1,1 @@
+"""The BioImage Model Zoo: browse, get, trust, test and publish models."""
