@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 import numpy as np
 
 from napari_im2im.errors import ImageError
+from napari_im2im.images.view import Positions, part_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -162,6 +163,92 @@ class Image:
             pixels, tuple(i for i, a in enumerate(axes) if a not in self.axes)
         )
         return np.ascontiguousarray(pixels, dtype=self.dtype.newbyteorder("="))
+
+    def crop(self, region: Mapping[str, slice]) -> Image:
+        """Return a part of the image, without reading it.
+
+        Parameters
+        ----------
+        region
+            Slice (of positive step) by axis; an axis that isn't named is kept
+            whole, and an axis that the image doesn't have is left out. A slice
+            beyond the border ends at the border.
+
+        Returns
+        -------
+        Image
+            The part, with the same axes. A step of n makes its pixels n times
+            larger.
+
+        Raises
+        ------
+        ImageError
+            If nothing is left along an axis.
+        """
+        keys = [region.get(axis, slice(None)) for axis in self.axes]
+        ranges = [range(n)[key] for n, key in zip(self.shape, keys, strict=True)]
+        for axis, chosen in zip(self.axes, ranges, strict=True):
+            if not chosen:
+                key = region[axis]
+                raise ImageError(
+                    f"Nothing is left of {self.name} along {axis}, which has "
+                    f"{self.sizes[axis]} positions: choose a part inside it "
+                    f"instead of {key.start} to {key.stop}."
+                )
+        steps = {a: chosen.step for a, chosen in zip(self.axes, ranges, strict=True)}
+        names = self.channel_names
+        return replace(
+            self,
+            data=part_of(self.data, ranges),
+            scale={
+                axis: size * steps.get(axis, 1) for axis, size in self.scale.items()
+            },
+            channel_names=names[region.get("channel", slice(None))] if names else (),
+        )
+
+    def select(self, axis: str, indices: int | Sequence[int]) -> Image:
+        """Return some positions along an axis, without reading them.
+
+        Parameters
+        ----------
+        axis
+            The axis to choose along.
+        indices
+            One position, which drops the axis, or several in the order wanted,
+            which keep it. Negative ones count from the end.
+
+        Raises
+        ------
+        ImageError
+            If the image doesn't have the axis or one of the positions.
+        """
+        if axis not in self.axes:
+            raise ImageError(
+                f"{self.name} has no axis {axis!r}, only {'/'.join(self.axes)}."
+            )
+        size = self.sizes[axis]
+        dropped = isinstance(indices, int | np.integer)
+        wanted = (indices,) if isinstance(indices, int | np.integer) else indices
+        for index in wanted:
+            if not -size <= index < size:
+                raise ImageError(
+                    f"{self.name} has no {axis} {index}: choose from 0 to {size - 1}."
+                )
+        chosen = tuple(int(index) % size for index in wanted)
+        kept: Positions = chosen[0] if dropped else chosen
+        positions = [kept if a == axis else range(n) for a, n in self.sizes.items()]
+        names = self.channel_names
+        if axis == "channel" and names:
+            names = tuple(names[index] for index in chosen)
+        gone = {axis} if dropped else set()
+        return replace(
+            self,
+            data=part_of(self.data, positions),
+            axes=tuple(a for a in self.axes if a not in gone),
+            scale={a: size for a, size in self.scale.items() if a not in gone},
+            units={a: unit for a, unit in self.units.items() if a not in gone},
+            channel_names=names,
+        )
 
     def renamed(self, name: str) -> Image:
         """Return the same image under another name."""
