@@ -28,3 +28,7 @@ class ModelError(Im2ImError):
 
 class TrustError(ModelError):
     """A model package asks for something that nobody has agreed to."""
+
+
+class NetworkError(Im2ImError):
+    """A file on the web can't be read."""
