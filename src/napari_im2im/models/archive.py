@@ -8,7 +8,7 @@ import stat
 import tempfile
 import zipfile
 from pathlib import Path, PurePosixPath, PureWindowsPath
-from typing import TYPE_CHECKING, BinaryIO
+from typing import IO, TYPE_CHECKING
 
 from napari_im2im.errors import ModelError
 from napari_im2im.folders import cache_folder
@@ -155,7 +155,7 @@ def check_members(archive: Path, members: Sequence[zipfile.ZipInfo]) -> None:
         )
 
 
-def _copy(source: BinaryIO, target: BinaryIO, size: int, archive: Path) -> None:  # type: ignore[type-arg,unused-ignore]
+def _copy(source: IO[bytes], target: IO[bytes], size: int, archive: Path) -> None:
     """Copy exactly ``size`` bytes: a member may hold more than it declares."""
     left = size
     while chunk := source.read(_CHUNK):

@@ -188,7 +188,7 @@ def network_kwargs(
         sizes["img_size"] = [patch[axis] for axis in spatial_axes]  # type: ignore[assignment]
     kwargs |= {key: value for key, value in sizes.items() if key in parameters}
     _check_kwargs(config, parameters, {**kwargs, **config.kwargs})
-    return _plain({**kwargs, **config.kwargs})
+    return {key: _plain(value) for key, value in {**kwargs, **config.kwargs}.items()}
 
 
 def build_network(

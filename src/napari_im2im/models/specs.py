@@ -32,7 +32,7 @@ def tensor_specs(
     description: ModelDescr,
 ) -> tuple[tuple[TensorSpec, ...], tuple[TensorSpec, ...]]:
     """Return the inputs and the outputs of a description."""
-    tensors = [*description.inputs, *description.outputs]
+    tensors: list[Any] = [*description.inputs, *description.outputs]
     axes = {
         str(tensor.id): {str(axis.id): axis for axis in tensor.axes}
         for tensor in tensors
