@@ -1,0 +1,67 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import yaml
+
+from napari_im2im.zoo.summary import Summary, summarize
+
+DATA = Path(__file__).parents[1] / "data" / "zoo"
+
+
+def read(name: str) -> Summary:
+    return summarize(yaml.safe_load((DATA / f"{name}.rdf.yaml").read_text("utf-8")))
+
+
+def test_describes_a_model_of_format_0_5() -> None:
+    summary = read("dazzling-blowfish__v0")
+    assert summary.dimensions == {"3D"}
+    assert summary.task == "segment"
+    assert summary.licence == "CC-BY-4.0"
+    assert summary.weights_formats == ("pytorch_state_dict",)
+    assert summary.reads == "input0 (channel 1, z 40, y 128, x 128)"
+    assert any("https://doi.org/10." in citation for citation in summary.citations)
+
+
+def test_describes_a_model_of_format_0_4() -> None:
+    summary = read("chatty-frog__v0")
+    assert summary.name == "StarDist H&E Nuclei Segmentation"
+    assert summary.dimensions == {"2D"}
+    assert summary.reads == "input (y 208, x 208, channel 3)"
+    assert "chatty-frog" in summary.aliases
+    assert "10.5281/zenodo.6338614/6338615" in summary.aliases
+
+
+@pytest.mark.parametrize(
+    ("name", "task"),
+    [
+        ("serious-turtle__v0", "predict an image"),
+        ("humorous-fox__v0", "restore"),
+        ("romantic-shark__v1", "segment"),
+    ],
+)
+def test_tells_the_task_from_the_words_of_the_description(name: str, task: str) -> None:
+    assert read(name).task == task
+
+
+@pytest.mark.parametrize(
+    "raw",
+    [
+        {},
+        {"name": None, "inputs": "none", "weights": [1], "tags": 3, "cite": {}},
+        {"inputs": [None, 3, {"axes": None}, {"axes": "bczyx", "shape": "any"}]},
+        {"inputs": [{"axes": [None, {"type": "space"}, {"id": "z", "size": {}}]}]},
+        {"config": "text", "authors": ["me"], "covers": [{"source": "a.png"}]},
+    ],
+)
+def test_an_odd_description_still_has_a_summary(raw: dict[str, object]) -> None:
+    assert isinstance(summarize(raw), Summary)
+
+
+def test_a_z_axis_of_one_plane_is_two_dimensional() -> None:
+    axes = [
+        {"type": "space", "id": name, "size": size}
+        for name, size in [("z", 1), ("y", 64), ("x", 64)]
+    ]
+    assert summarize({"inputs": [{"axes": axes}]}).dimensions == {"2D"}
