@@ -181,13 +181,16 @@ def apt_install(packages: list[str]) -> None:
     environment = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
     apt = ["apt-get", "-qq", "-o", "Dpkg::Use-Pty=0"]
     for step in (["update"], ["install", "--yes", "--no-install-recommends"]):
-        subprocess.run(
+        result = subprocess.run(
             [*apt, *step, *(packages if step[0] == "install" else [])],
-            check=True,
             env=environment,
             stdin=subprocess.DEVNULL,
-            stdout=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
         )
+        if result.returncode != 0:
+            raise SetupError(f"apt-get failed: {result.stdout.strip()}")
 
 
 def say(sentence: str) -> None:
