@@ -1,0 +1,152 @@
+"""Building the network that a state dict belongs to, if it may be run."""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+from typing import TYPE_CHECKING, Any
+
+from napari_im2im.errors import ModelError, TrustError
+from napari_im2im.models.archive import sha256_of
+
+if TYPE_CHECKING:
+    from collections.abc import Collection
+
+    import torch
+
+    from napari_im2im.models.package import Architecture, ModelPackage
+
+ALLOWED_MODULES = ("monai.networks.nets", "careamics.models", "torch.nn")
+"""Libraries whose networks are built without asking."""
+
+
+def required_trust(package: ModelPackage, architecture: Architecture) -> str | None:
+    """Return what somebody must agree to before a network is built.
+
+    Returns
+    -------
+    str or None
+        The sha256 of the Python file, or ``module:callable``; None where nothing
+        but an allowed library runs.
+
+    Raises
+    ------
+    TrustError
+        If no agreement makes it acceptable: something else than a network is
+        imported, or a module relative to nowhere.
+    """
+    if architecture.module is None:
+        assert architecture.source is not None
+        # Of the file itself: what the description claims proves nothing.
+        return sha256_of(package.file(architecture.source, architecture.sha256))
+    module, name = architecture.module, architecture.callable
+    parts = module.split(".")
+    if not all(part.isidentifier() for part in parts) or not name.isidentifier():
+        raise TrustError(
+            f"{package.name} imports {name!r} from {module!r}, which is no installed "
+            "library: refused."
+        )
+    if any(_is_within(module, allowed) for allowed in ALLOWED_MODULES):
+        return None
+    if parts[0] in _standard_library() or name.startswith("_"):
+        raise TrustError(
+            f"{package.name} wants to run {name!r} of {module!r}, which is no network: "
+            "refused."
+        )
+    return f"{module}:{name}"
+
+
+def build_architecture(
+    package: ModelPackage, *, trusted: Collection[str] = ()
+) -> torch.nn.Module:
+    """Build the network of a package's state dict, without its weights.
+
+    Parameters
+    ----------
+    package
+        A package with ``pytorch_state_dict`` weights.
+    trusted
+        What was agreed to: sha256 of files, ``module:callable`` of libraries.
+
+    Raises
+    ------
+    TrustError
+        If code would run that nobody agreed to; it names the file and sha256.
+    ModelError
+        If the network can't be built.
+    """
+    import torch
+
+    architecture = package.weights["pytorch_state_dict"].architecture
+    assert architecture is not None
+    needed = required_trust(package, architecture)
+    if needed is not None and needed not in trusted:
+        where = architecture.source or architecture.module
+        raise TrustError(
+            f"{package.name} would run Python code, {architecture.callable!r} of "
+            f"{where}: read it and allow it by trusting {needed}."
+        )
+    factory = _load_callable(package, architecture, needed)
+    if not isinstance(factory, type) or not issubclass(factory, torch.nn.Module):
+        # An allowed library is allowed for its networks, not for all it imports.
+        if needed is None:
+            raise TrustError(
+                f"{package.name} wants to run {architecture.callable!r} of "
+                f"{architecture.module!r}, which is no network: refused."
+            )
+    try:
+        network = factory(**architecture.kwargs)
+    except Exception as error:  # Code of others may raise anything.
+        raise ModelError(
+            f"{package.name}: {architecture.callable} can't be built with "
+            f"{dict(architecture.kwargs)} ({type(error).__name__}: {error})."
+        ) from error
+    if not isinstance(network, torch.nn.Module):
+        raise ModelError(
+            f"{package.name}: {architecture.callable} didn't return a network."
+        )
+    return network
+
+
+def _load_callable(
+    package: ModelPackage, architecture: Architecture, digest: str | None
+) -> Any:
+    try:
+        if architecture.module is not None:
+            module = importlib.import_module(architecture.module)
+        else:
+            assert architecture.source is not None
+            assert digest is not None
+            module = _run_file(package, architecture.source, digest)
+        return getattr(module, architecture.callable)
+    except ImportError as error:
+        raise ModelError(
+            f"{package.name} needs {architecture.module or error.name}, which isn't "
+            f"installed: pip install {(error.name or 'it').split('.')[0]}."
+        ) from error
+    except AttributeError as error:
+        raise ModelError(
+            f"{package.name}: there is no {architecture.callable!r} in "
+            f"{architecture.module or architecture.source}."
+        ) from error
+
+
+def _run_file(package: ModelPackage, source: str, digest: str) -> Any:
+    path = package.file(source, digest)
+    spec = importlib.util.spec_from_loader(f"architecture_{digest}", loader=None)
+    assert spec is not None
+    module = importlib.util.module_from_spec(spec)
+    module.__file__ = str(path)
+    # Compiled from the bytes that were agreed to, without leaving a .pyc there.
+    exec(compile(path.read_bytes(), str(path), "exec"), module.__dict__)
+    return module
+
+
+def _is_within(module: str, allowed: str) -> bool:
+    return module == allowed or module.startswith(f"{allowed}.")
+
+
+def _standard_library() -> frozenset[str]:
+    import sys
+
+    return frozenset(sys.stdlib_module_names)

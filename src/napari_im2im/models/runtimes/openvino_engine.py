@@ -1,0 +1,210 @@
+"""OpenVINO on a CPU: ONNX, TensorFlow bundles, TorchScript and state dicts.
+
+Converted networks are kept in the cache once they were found to reproduce their
+own engine's result, since a conversion takes seconds.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import warnings
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import openvino as ov
+
+from napari_im2im.errors import ModelError
+from napari_im2im.folders import cache_folder
+from napari_im2im.models.archive import extract_to_cache, sha256_of
+from napari_im2im.models.runtimes.onnx_engine import in_order, onnx_file
+from napari_im2im.models.runtimes.runtime import described_outputs, required_inputs
+from napari_im2im.models.tensors import FixedSize
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Sequence
+
+    from napari_im2im.models.package import ModelPackage
+    from napari_im2im.models.tensors import TensorSpec
+
+FORMATS = ("onnx", "torchscript", "pytorch_state_dict", "tensorflow_saved_model_bundle")
+"""The weights formats that OpenVINO reads, safest first."""
+
+_PRECISIONS = {"float32": "f32", "bfloat16": "bf16", "float16": "f16"}
+
+
+class OpenVinoRuntime:
+    """A network compiled by OpenVINO for the CPU, for images of any size.
+
+    ``verified`` is True where an earlier run found that it reproduces the
+    result of the weights' own engine.
+    """
+
+    engine = "openvino"
+    device = "cpu"
+
+    def __init__(
+        self,
+        package: ModelPackage,
+        weights_format: str,
+        *,
+        precision: str = "float32",
+        trusted: Collection[str] = (),
+    ) -> None:
+        self.weights_format = weights_format
+        self._package = package
+        self._cached = _cache_file(package, weights_format)
+        self.verified = self._cached.exists()
+        core = ov.Core()
+        try:
+            if self.verified:
+                self._model = core.read_model(self._cached)
+            else:
+                self._model = _convert(package, weights_format, trusted)
+                _fix_known_sizes(self._model, package)
+            self._compiled: Any = core.compile_model(
+                self._model,
+                "CPU",
+                # Without the hint, some CPUs compute in bfloat16 by themselves.
+                {"INFERENCE_PRECISION_HINT": _PRECISIONS[precision]},
+            )
+        except RuntimeError as error:
+            raise ModelError(
+                f"{package.name}: OpenVINO can't convert its {weights_format} weights "
+                f"({' '.join(str(error).split())[:200]})."
+            ) from error
+
+    def __call__(self, inputs: Sequence[np.ndarray | None]) -> list[np.ndarray]:
+        """Run the network; see `Runtime`."""
+        if self._compiled is None:
+            raise ModelError(f"{self._package.name} was closed: load it again.")
+        arrays = required_inputs(self._package, inputs, self.engine)
+        arguments = _arguments(self._compiled, self._package)
+        if len(arguments) != len(arrays):
+            raise ModelError(
+                f"{self._package.name}: its {self.weights_format} weights read "
+                f"{len(arguments)} tensors, but {len(arrays)} are described."
+            )
+        feed = {
+            argument.index: np.ascontiguousarray(
+                array, dtype=argument.get_element_type().to_dtype()
+            )
+            for argument, array in zip(arguments, arrays, strict=True)
+        }
+        try:
+            results = self._compiled(feed, share_inputs=True)
+        except RuntimeError as error:
+            if "bad_alloc" in str(error) or "memory" in str(error).lower():
+                raise MemoryError(str(error)) from error
+            raise ModelError(
+                f"{self._package.name} can't run on arrays of "
+                f"{[array.shape for array in arrays]}: {' '.join(str(error).split())}"
+            ) from error
+        return described_outputs(self._package, [results[o] for o in results])
+
+    def remember(self) -> None:
+        """Keep the converted network in the cache, as one that was verified."""
+        if self._cached.exists():
+            return
+        self._cached.parent.mkdir(parents=True, exist_ok=True)
+        unfinished = self._cached.with_name(f"unfinished-{self._cached.name}")
+        ov.save_model(self._model, unfinished, compress_to_fp16=False)
+        # The graph's file last: where it is, the weights' file is complete.
+        unfinished.with_suffix(".bin").replace(self._cached.with_suffix(".bin"))
+        unfinished.replace(self._cached)
+        self.verified = True
+
+    def close(self) -> None:
+        """Free the compiled network."""
+        self._compiled = self._model = None
+
+
+def _convert(
+    package: ModelPackage, weights_format: str, trusted: Collection[str]
+) -> Any:
+    if weights_format == "onnx":
+        return ov.Core().read_model(onnx_file(package))
+    if weights_format == "tensorflow_saved_model_bundle":
+        return ov.convert_model(_saved_model_folder(package))
+    return _convert_torch(package, weights_format, trusted)
+
+
+def _convert_torch(
+    package: ModelPackage, weights_format: str, trusted: Collection[str]
+) -> Any:
+    import torch
+
+    from napari_im2im.models.runtimes.torch_engine import load_network, load_torchscript
+
+    with warnings.catch_warnings(), torch.inference_mode():
+        # Tracing warns about what a fixed number of channels makes constant.
+        warnings.simplefilter("ignore")
+        if weights_format == "torchscript":
+            return ov.convert_model(load_torchscript(package))
+        network = load_network(package, trusted=trusted).eval()
+        example = tuple(
+            torch.from_numpy(array.astype(np.float32))
+            for array in package.test_inputs()
+        )
+        # Checking the trace would run the network three times more; the result
+        # is compared with the network's own anyway.
+        traced = torch.jit.trace(network, example, check_trace=False)
+        return ov.convert_model(traced)
+
+
+def _saved_model_folder(package: ModelPackage) -> Path:
+    entry = package.weights["tensorflow_saved_model_bundle"]
+    folder = extract_to_cache(package.file(entry.source, entry.sha256))
+    found = sorted(folder.rglob("saved_model.pb"))
+    if not found:
+        raise ModelError(f"{package.name}: {entry.source} holds no saved_model.pb.")
+    return found[0].parent
+
+
+def _arguments(compiled: Any, package: ModelPackage) -> list[Any]:
+    arguments = list(compiled.inputs)
+    names = [argument.any_name for argument in arguments]
+    return in_order(names, arguments, package)
+
+
+def _fix_known_sizes(model: Any, package: ModelPackage) -> None:
+    """Tell the compiler the number of channels, which makes it choose faster code."""
+    arguments = _arguments(model, package)
+    if len(arguments) != len(package.inputs):
+        return
+    shapes = {}
+    for argument, spec in zip(arguments, package.inputs, strict=True):
+        current = argument.partial_shape
+        if current.rank.is_static and len(current) == len(spec.axes):
+            shapes[argument] = _shape(current, spec)
+    if len(shapes) == len(arguments):
+        model.reshape(shapes)
+
+
+def _shape(current: Any, spec: TensorSpec) -> Any:
+    return ov.PartialShape(
+        [
+            axis.size.size
+            if axis.name == "channel"
+            and isinstance(axis.size, FixedSize)
+            and dimension.is_dynamic
+            else dimension
+            for axis, dimension in zip(spec.axes, current, strict=True)
+        ]
+    )
+
+
+def _cache_file(package: ModelPackage, weights_format: str) -> Path:
+    """Return where the converted network is kept, by everything it depends on."""
+    entry = package.weights[weights_format]
+    architecture = entry.architecture
+    key = [
+        sha256_of(package.file(entry.source, entry.sha256)),
+        weights_format,
+        ov.__version__,
+        package.sha256,
+        None if architecture is None else architecture.sha256,
+    ]
+    digest = hashlib.sha256(json.dumps(key).encode()).hexdigest()
+    return cache_folder() / "openvino" / f"{digest[:32]}.xml"

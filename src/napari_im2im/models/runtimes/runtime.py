@@ -1,0 +1,94 @@
+"""The interface of all engines."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Protocol
+
+from napari_im2im.errors import ModelError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    import numpy as np
+
+    from napari_im2im.models.package import ModelPackage
+
+
+class Runtime(Protocol):
+    """A loaded network, ready to be called.
+
+    ``engine`` is ``"torch"``, ``"torchscript"``, ``"onnxruntime"``, ``"openvino"``
+    or ``"keras"``; ``device`` is where it runs, ``"cpu"`` or ``"cuda:0"``.
+    """
+
+    @property
+    def engine(self) -> str: ...  # noqa: D102
+    @property
+    def weights_format(self) -> str: ...  # noqa: D102
+    @property
+    def device(self) -> str: ...  # noqa: D102
+
+    def __call__(self, inputs: Sequence[np.ndarray | None]) -> list[np.ndarray]:
+        """Run the network once.
+
+        Parameters
+        ----------
+        inputs
+            One array for each input tensor, axes in the model's order, batch
+            included, preprocessed. None for an optional input that is left out.
+
+        Returns
+        -------
+        list of np.ndarray
+            One array for each output tensor, before postprocessing.
+
+        Raises
+        ------
+        ModelError
+            If the network can't run on these arrays.
+        MemoryError
+            If it needs more memory than there is.
+        """
+        ...
+
+    def close(self) -> None:
+        """Free the memory; the runtime can't be called any more."""
+        ...
+
+
+def described_outputs(
+    package: ModelPackage, outputs: Sequence[np.ndarray]
+) -> list[np.ndarray]:
+    """Return as many outputs as the model describes.
+
+    Raises
+    ------
+    ModelError
+        If the network returned fewer.
+    """
+    count = len(package.outputs)
+    if len(outputs) < count:
+        raise ModelError(
+            f"{package.name} returned {len(outputs)} of the {count} tensors that it "
+            "describes: its weights and its description don't belong together."
+        )
+    return list(outputs[:count])
+
+
+def required_inputs(
+    package: ModelPackage, inputs: Sequence[np.ndarray | None], engine: str
+) -> list[np.ndarray]:
+    """Return the inputs, all of which must be there.
+
+    Raises
+    ------
+    ModelError
+        If an optional one was left out.
+    """
+    present = [array for array in inputs if array is not None]
+    if len(present) != len(inputs):
+        raise ModelError(
+            f"{engine} can't run {package.name} without its optional inputs: give "
+            "them all or use its PyTorch weights."
+        )
+    return present
