@@ -194,7 +194,7 @@ def package_files() -> dict[str, bytes]:
     files = {
         "weights.onnx": bytes(range(256)) * 2000,
         "input.npy": _npy(tensor),
-        "output.npy": _npy(tensor),
+        "output.npy": _npy(tensor + 1),
         "cover.png": b"\x89PNG cover",
         "README.md": b"# What it does",
     }
@@ -203,6 +203,12 @@ def package_files() -> dict[str, bytes]:
         {"type": "channel", "channel_names": ["signal"]},
         {"type": "space", "id": "y", "size": {"min": 16, "step": 8}},
         {"type": "space", "id": "x", "size": {"min": 16, "step": 8}},
+    ]
+    same = [
+        axis | {"size": {"tensor_id": "raw", "axis_id": axis["id"]}}
+        if axis["type"] == "space"
+        else axis
+        for axis in axes
     ]
     spec = {
         "format_version": "0.5.4",
@@ -218,7 +224,7 @@ def package_files() -> dict[str, bytes]:
         "covers": ["cover.png"],
         "documentation": "README.md",
         "inputs": [_tensor("raw", axes, "input.npy", files)],
-        "outputs": [_tensor("out", axes, "output.npy", files)],
+        "outputs": [_tensor("out", same, "output.npy", files)],
         "weights": {
             "onnx": {
                 "source": "weights.onnx",

@@ -167,18 +167,21 @@ def _download_files(
         ).content
     raw = parse_description_text(description)
     references = referenced_files(raw)
-    transfers = [
-        Transfer(
+    # Files of one content are one transfer: two would write over each other.
+    transfers = {
+        reference.sha256 or reference.source: Transfer(
             model.file_url(reference.source),
             store_folder(),
             reference.sha256,
             reference.name,
         )
         for reference in references
-    ]
+    }
+    arrived = yield from _transfer_all(list(transfers.values()), client)
+    results = dict(zip(transfers, arrived, strict=True))
     files: dict[str, Path] = {}
-    results = yield from _transfer_all(transfers, client)
-    for reference, result in zip(references, results, strict=True):
+    for reference in references:
+        result = results[reference.sha256 or reference.source]
         if isinstance(result, Path):
             files[reference.name] = result
         elif reference.essential:

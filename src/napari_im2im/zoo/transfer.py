@@ -81,8 +81,8 @@ class Transfer:
                     raise NetworkError(explain(error, self.url)) from error
             except OSError as error:
                 raise NetworkError(
-                    f"{self.name} can't be written to {self.folder} ({error.strerror}): "
-                    "make room there and try again."
+                    f"{self.name} can't be written to {self.folder} "
+                    f"({error.strerror}): make room there and try again."
                 ) from error
             if cancel.wait(self.retry_delay * 2**attempt):
                 raise Cancelled
@@ -118,7 +118,7 @@ class Transfer:
             self.total = start + int(length) if length.isdigit() else None
             self._check_room(part)
             with part.open("ab" if start else "wb") as file:
-                for piece in response.iter_raw(1 << 18):
+                for piece in response.iter_raw():
                     if cancel.is_set():
                         raise Cancelled
                     file.write(piece)
