@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
 import importlib
 import importlib.util
+import sys
 from typing import TYPE_CHECKING, Any
 
 from napari_im2im.errors import ModelError, TrustError
@@ -48,12 +50,32 @@ def required_trust(package: ModelPackage, architecture: Architecture) -> str | N
         )
     if any(_is_within(module, allowed) for allowed in ALLOWED_MODULES):
         return None
-    if parts[0] in _standard_library() or name.startswith("_"):
+    if parts[0] in sys.stdlib_module_names or name.startswith("_"):
         raise TrustError(
             f"{package.name} wants to run {name!r} of {module!r}, which is no network: "
             "refused."
         )
     return f"{module}:{name}"
+
+
+def check_trust(
+    package: ModelPackage, architecture: Architecture, trusted: Collection[str]
+) -> str | None:
+    """Refuse a network that nobody agreed to build; return what was agreed to.
+
+    Raises
+    ------
+    TrustError
+        Naming the code, and what to trust.
+    """
+    needed = required_trust(package, architecture)
+    if needed is not None and needed not in trusted:
+        where = architecture.source or architecture.module
+        raise TrustError(
+            f"{package.name} would run Python code, {architecture.callable!r} of "
+            f"{where}: read it and allow it by trusting {needed}."
+        )
+    return needed
 
 
 def build_architecture(
@@ -79,13 +101,7 @@ def build_architecture(
 
     architecture = package.weights["pytorch_state_dict"].architecture
     assert architecture is not None
-    needed = required_trust(package, architecture)
-    if needed is not None and needed not in trusted:
-        where = architecture.source or architecture.module
-        raise TrustError(
-            f"{package.name} would run Python code, {architecture.callable!r} of "
-            f"{where}: read it and allow it by trusting {needed}."
-        )
+    needed = check_trust(package, architecture, trusted)
     factory = _load_callable(package, architecture, needed)
     if not isinstance(factory, type) or not issubclass(factory, torch.nn.Module):
         # An allowed library is allowed for its networks, not for all it imports.
@@ -132,21 +148,25 @@ def _load_callable(
 
 
 def _run_file(package: ModelPackage, source: str, digest: str) -> Any:
-    path = package.file(source, digest)
+    path = package.file(source)
     spec = importlib.util.spec_from_loader(f"architecture_{digest}", loader=None)
     assert spec is not None
     module = importlib.util.module_from_spec(spec)
     module.__file__ = str(path)
     # Compiled from the bytes that were agreed to, without leaving a .pyc there.
-    exec(compile(path.read_bytes(), str(path), "exec"), module.__dict__)
+    code = path.read_bytes()
+    if hashlib.sha256(code).hexdigest() != digest:
+        raise TrustError(f"{path} changed while it was read: refused.")
+    try:
+        exec(compile(code, str(path), "exec"), module.__dict__)
+    except ImportError:
+        raise
+    except Exception as error:  # Code of others may raise anything.
+        raise ModelError(
+            f"{package.name}: {source} fails ({type(error).__name__}: {error})."
+        ) from error
     return module
 
 
 def _is_within(module: str, allowed: str) -> bool:
     return module == allowed or module.startswith(f"{allowed}.")
-
-
-def _standard_library() -> frozenset[str]:
-    import sys
-
-    return frozenset(sys.stdlib_module_names)

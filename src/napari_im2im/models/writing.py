@@ -400,7 +400,7 @@ def _tensor(spec: TensorSpec, test: dict[str, str], steps: str) -> dict[str, Any
         data["values"] = list(spec.class_names)
     else:
         data |= {"range": [None, None], "unit": "arbitrary unit", "scale": 1.0}
-    described = {
+    described: dict[str, Any] = {
         "id": spec.id,
         "description": spec.description,
         "axes": [_axis(axis, is_input=steps == "preprocessing") for axis in spec.axes],

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from napari_im2im.errors import ConfigError, ModelError, TrustError
-from napari_im2im.models.architecture import required_trust
+from napari_im2im.models.architecture import check_trust, required_trust
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from napari_im2im.models.package import ModelPackage
     from napari_im2im.models.runtimes.runtime import Runtime
 
-TOLERANCE = 1e-3
+TOLERANCE = {"float32": 1e-3, "bfloat16": 5e-2, "float16": 2e-2}
 """Largest difference between two engines, in standard deviations of the result."""
 
 FORMATS_BY_ENGINE = {
@@ -169,6 +169,9 @@ def _load(
     precision: str,
     trusted: Collection[str],
 ) -> Runtime:
+    architecture = package.weights[weights_format].architecture
+    if architecture is not None:
+        check_trust(package, architecture, trusted)
     if engine == "openvino":
         from napari_im2im.models.runtimes.openvino_engine import OpenVinoRuntime
 
@@ -210,14 +213,16 @@ def _reproduces(
         reference = _load(
             package, own, runtime.weights_format, device, precision, trusted
         )
-        agrees = _agree(package, runtime, reference)
+        agrees = _agree(package, runtime, reference, TOLERANCE[precision])
         reference.close()
-    if agrees and hasattr(runtime, "remember"):
+    if agrees and precision == "float32" and hasattr(runtime, "remember"):
         runtime.remember()
     return agrees
 
 
-def _agree(package: ModelPackage, runtime: Runtime, reference: Runtime) -> bool:
+def _agree(
+    package: ModelPackage, runtime: Runtime, reference: Runtime, tolerance: float
+) -> bool:
     inputs = list(_normalized_inputs(package))
     try:
         outputs = runtime(inputs)
@@ -228,7 +233,7 @@ def _agree(package: ModelPackage, runtime: Runtime, reference: Runtime) -> bool:
     return all(
         ours.shape == theirs.shape
         and float(np.abs(ours - theirs, dtype=np.float64).max())
-        <= TOLERANCE * max(float(theirs.std(dtype=np.float64)), 1e-6)
+        <= tolerance * max(float(theirs.std(dtype=np.float64)), 1e-6)
         for ours, theirs in zip(outputs, expected, strict=True)
     )
 

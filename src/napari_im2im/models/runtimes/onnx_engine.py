@@ -16,6 +16,18 @@ if TYPE_CHECKING:
 
     from napari_im2im.models.package import ModelPackage
 
+_STATE = ort.capi.onnxruntime_pybind11_state
+_ERRORS = (
+    RuntimeError,
+    ValueError,
+    _STATE.Fail,
+    _STATE.InvalidArgument,
+    _STATE.InvalidGraph,
+    _STATE.InvalidProtobuf,
+    _STATE.NoSuchFile,
+    _STATE.NotImplemented,
+    _STATE.RuntimeException,
+)
 _PROVIDERS = {"cpu": "CPUExecutionProvider", "cuda": "CUDAExecutionProvider"}
 _DTYPES = {
     "tensor(float)": np.float32,
@@ -51,7 +63,7 @@ class OnnxRuntime:
             self._session: ort.InferenceSession | None = ort.InferenceSession(
                 str(onnx_file(package)), options, providers=[provider]
             )
-        except (RuntimeError, ValueError) as error:
+        except _ERRORS as error:
             raise ModelError(
                 f"{package.name}: its ONNX weights can't be loaded ({error})."
             ) from error
@@ -64,8 +76,8 @@ class OnnxRuntime:
         arguments = self._session.get_inputs()
         if len(arguments) != len(arrays):
             raise ModelError(
-                f"{self._package.name}: its ONNX weights read {len(arguments)} tensors, "
-                f"but {len(arrays)} are described."
+                f"{self._package.name}: its ONNX weights read {len(arguments)} "
+                f"tensors, but {len(arrays)} are described."
             )
         feed = {
             argument.name: array.astype(_DTYPES.get(argument.type, array.dtype))

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import tempfile
 import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -25,11 +26,8 @@ from napari_im2im.models.tensors import FixedSize
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
 
-    from napari_im2im.models.package import ModelPackage
+    from napari_im2im.models.package import Architecture, ModelPackage
     from napari_im2im.models.tensors import TensorSpec
-
-FORMATS = ("onnx", "torchscript", "pytorch_state_dict", "tensorflow_saved_model_bundle")
-"""The weights formats that OpenVINO reads, safest first."""
 
 _PRECISIONS = {"float32": "f32", "bfloat16": "bf16", "float16": "f16"}
 
@@ -58,9 +56,9 @@ class OpenVinoRuntime:
         self.verified = self._cached.exists()
         core = ov.Core()
         try:
-            if self.verified:
-                self._model = core.read_model(self._cached)
-            else:
+            self._model = _read(self._cached) if self.verified else None
+            if self._model is None:
+                self.verified = False
                 self._model = _convert(package, weights_format, trusted)
                 _fix_known_sizes(self._model, package)
             self._compiled: Any = core.compile_model(
@@ -105,19 +103,28 @@ class OpenVinoRuntime:
 
     def remember(self) -> None:
         """Keep the converted network in the cache, as one that was verified."""
-        if self._cached.exists():
-            return
-        self._cached.parent.mkdir(parents=True, exist_ok=True)
-        unfinished = self._cached.with_name(f"unfinished-{self._cached.name}")
-        ov.save_model(self._model, unfinished, compress_to_fp16=False)
-        # The graph's file last: where it is, the weights' file is complete.
-        unfinished.with_suffix(".bin").replace(self._cached.with_suffix(".bin"))
-        unfinished.replace(self._cached)
+        folder = self._cached.parent
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(prefix="unfinished-", dir=folder) as name:
+            unfinished = Path(name) / self._cached.name
+            ov.save_model(self._model, unfinished, compress_to_fp16=False)
+            # The graph last: where it is, its weights are complete.
+            for suffix in (".bin", ".xml"):
+                unfinished.with_suffix(suffix).replace(self._cached.with_suffix(suffix))
         self.verified = True
 
     def close(self) -> None:
         """Free the compiled network."""
         self._compiled = self._model = None
+
+
+def _read(cached: Path) -> Any:
+    """Return the network that was kept, or None where it is damaged."""
+    try:
+        return ov.Core().read_model(cached)
+    except RuntimeError:
+        cached.unlink(missing_ok=True)
+        return None
 
 
 def _convert(
@@ -149,7 +156,7 @@ def _convert_torch(
         )
         # Checking the trace would run the network three times more; the result
         # is compared with the network's own anyway.
-        traced = torch.jit.trace(network, example, check_trace=False)
+        traced = torch.jit.trace(network, example, check_trace=False)  # type: ignore[no-untyped-call]
         return ov.convert_model(traced)
 
 
@@ -199,12 +206,24 @@ def _cache_file(package: ModelPackage, weights_format: str) -> Path:
     """Return where the converted network is kept, by everything it depends on."""
     entry = package.weights[weights_format]
     architecture = entry.architecture
-    key = [
-        sha256_of(package.file(entry.source, entry.sha256)),
-        weights_format,
+    key: list[Any] = [
         ov.__version__,
-        package.sha256,
-        None if architecture is None else architecture.sha256,
+        weights_format,
+        sha256_of(package.file(entry.source, entry.sha256)),
+        [[axis.name, repr(axis.size)] for spec in package.inputs for axis in spec.axes],
+        [spec.id for spec in package.inputs],
+        None if architecture is None else _identity(package, architecture),
     ]
     digest = hashlib.sha256(json.dumps(key).encode()).hexdigest()
     return cache_folder() / "openvino" / f"{digest[:32]}.xml"
+
+
+def _identity(package: ModelPackage, architecture: Architecture) -> list[Any]:
+    source = architecture.source
+    code = None if source is None else sha256_of(package.file(source))
+    return [
+        code,
+        architecture.module,
+        architecture.callable,
+        repr(sorted(architecture.kwargs.items())),
+    ]

@@ -177,7 +177,9 @@ def load_torchscript(package: ModelPackage, device: str = "cpu") -> torch.nn.Mod
             # PyTorch calls TorchScript deprecated; the zoo's models remain.
             warnings.simplefilter("ignore", DeprecationWarning)
             warnings.simplefilter("ignore", FutureWarning)
-            module: torch.nn.Module = torch.jit.load(str(path), map_location=device)
+            module: torch.nn.Module = torch.jit.load(  # type: ignore[no-untyped-call]
+                str(path), map_location=device
+            )
     except (RuntimeError, ValueError) as error:
         raise ModelError(
             f"{package.name}: {entry.source} is not TorchScript that PyTorch "
