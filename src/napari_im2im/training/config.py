@@ -5,13 +5,27 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, PositiveFloat, PositiveInt
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    PositiveFloat,
+    PositiveInt,
+    field_validator,
+)
 
 from napari_im2im.models.networks import NetworkConfig
 
 LossName = Literal["l1", "mse", "ssim"]
 Normalization = Literal["mean_std", "percentile", "none"]
+_STANDARD_SECONDS = 1800.0
+
 Fraction = Annotated[float, Field(ge=0, le=1)]
+Percentile = Annotated[float, Field(ge=0, le=100)]
+
+
+def _l1() -> dict[LossName, float]:
+    return {"l1": 1.0}
 
 
 class _Config(BaseModel):
@@ -45,13 +59,16 @@ class DataConfig(_Config):
     target_channels: list[int] | None = Field(
         None, description="Channels to learn; default: all."
     )
-    validation_fraction: Fraction = Field(
+    validation_fraction: Annotated[float, Field(ge=0, le=0.9)] = Field(
         0.15, description="Part of the images (of the only image: a strip) held out."
     )
 
 
 class EffortConfig(_Config):
-    """How long to train: a time, a number of epochs, or a number of steps."""
+    """How long to train: the first limit that is reached ends it.
+
+    Where none is set, training takes half an hour.
+    """
 
     seconds: PositiveFloat | None = Field(None, description="Time budget in seconds.")
     epochs: PositiveInt | None = None
@@ -59,6 +76,13 @@ class EffortConfig(_Config):
     patience: PositiveInt | None = Field(
         None, description="Stop after so many validations without improvement."
     )
+
+    @property
+    def time_limit(self) -> float | None:
+        """Seconds to train for, or None where steps or epochs alone count."""
+        if self.seconds is None and self.epochs is None and self.steps is None:
+            return _STANDARD_SECONDS
+        return self.seconds
 
 
 class OptimizerConfig(_Config):
@@ -90,12 +114,14 @@ class TrainConfig(_Config):
     )
     input_normalization: Normalization = "mean_std"
     target_normalization: Normalization = "mean_std"
-    percentiles: tuple[float, float] = Field(
+    percentiles: tuple[Percentile, Percentile] = Field(
         (0.1, 99.9), description="Used by the percentile normalisation."
     )
     network: NetworkConfig = Field(default_factory=NetworkConfig)
     loss: dict[LossName, PositiveFloat] = Field(
-        default_factory=lambda: {"l1": 1.0}, description="Weight of each term."
+        default_factory=_l1,
+        min_length=1,
+        description="Weight of each term.",
     )
     optimizer: OptimizerConfig = Field(default_factory=OptimizerConfig)
     effort: EffortConfig = Field(default_factory=EffortConfig)
@@ -103,3 +129,10 @@ class TrainConfig(_Config):
     precision: str = Field("auto", description="auto, 32-true, bf16-mixed, 16-mixed.")
     seed: int = 0
     resume: Path | None = Field(None, description="Run folder to continue.")
+
+    @field_validator("percentiles")
+    @classmethod
+    def _ascending(cls, value: tuple[float, float]) -> tuple[float, float]:
+        if value[0] >= value[1]:
+            raise ValueError("the first percentile must be below the second")
+        return value

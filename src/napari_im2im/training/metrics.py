@@ -1,0 +1,93 @@
+"""How close predictions come to their targets, in the targets' units."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from torchmetrics.functional.image import (
+    peak_signal_noise_ratio,
+    structural_similarity_index_measure,
+)
+from torchmetrics.functional.regression import mean_absolute_error, pearson_corrcoef
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    import torch
+
+_SSIM_WINDOW = 11
+
+
+def image_metrics(
+    predictions: torch.Tensor,
+    targets: torch.Tensor,
+    data_range: Sequence[float],
+    channels: Sequence[str] | None = None,
+) -> dict[str, float]:
+    """Measure PSNR (dB), SSIM, PCC and MAE of a batch of images.
+
+    PSNR, PCC and MAE are taken over all pixels of the batch, SSIM (Gaussian
+    window of 11 pixels; of single planes where a stack has fewer than 11) is the
+    mean over the images.
+
+    Parameters
+    ----------
+    predictions, targets
+        Images ``(batch, c, [z,] y, x)``, float, in the targets' units.
+    data_range
+        Largest minus smallest possible value of each channel, for PSNR and SSIM.
+    channels
+        Names of the channels; default: only the means are returned.
+
+    Returns
+    -------
+    dict
+        ``psnr``, ``ssim``, ``pcc`` and ``mae``, means over the channels; with
+        several channels also ``"pcc DAPI"`` and so on. A channel in which the
+        prediction or the target is constant has a PCC of 0.
+    """
+    by_channel = [
+        _channel_metrics(
+            predictions[:, c : c + 1].float(), targets[:, c : c + 1].float(), span
+        )
+        for c, span in enumerate(data_range)
+    ]
+    values = {
+        name: sum(measured[name] for measured in by_channel) / len(by_channel)
+        for name in by_channel[0]
+    }
+    if channels is not None and len(channels) > 1:
+        for channel, measured in zip(channels, by_channel, strict=True):
+            values |= {f"{name} {channel}": value for name, value in measured.items()}
+    return values
+
+
+def _channel_metrics(
+    prediction: torch.Tensor, target: torch.Tensor, data_range: float
+) -> dict[str, float]:
+    images = (prediction.contiguous(), target.contiguous())
+    flat = [image.flatten() for image in images]
+    return {
+        "psnr": float(peak_signal_noise_ratio(*images, data_range=data_range)),
+        "ssim": _ssim(*images, data_range),
+        "pcc": _pcc(*flat),
+        "mae": float(mean_absolute_error(*flat)),
+    }
+
+
+def _pcc(prediction: torch.Tensor, target: torch.Tensor) -> float:
+    # Large offsets cost float32 the digits that the variance is made of.
+    centred = [image.double() - image.double().mean() for image in (prediction, target)]
+    if any(not image.any() for image in centred):
+        return 0.0
+    return float(pearson_corrcoef(*(image / image.std() for image in centred)))
+
+
+def _ssim(prediction: torch.Tensor, target: torch.Tensor, data_range: float) -> float:
+    images = [prediction, target]
+    if prediction.ndim == 5 and prediction.shape[2] < _SSIM_WINDOW:
+        images = [image.transpose(1, 2).flatten(0, 1) for image in images]
+    # SSIM isn't invariant to an offset, and its constants expect 0 to data_range.
+    low = images[1].amin()
+    shifted = [(image - low) / data_range for image in images]
+    return float(structural_similarity_index_measure(*shifted, data_range=1.0))

@@ -1,0 +1,140 @@
+"""The model package of a network that is being trained."""
+
+from __future__ import annotations
+
+import copy
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+
+from napari_im2im.models.tensors import FixedSize
+from napari_im2im.models.writing import PackageContent, image_specs, write_package
+from napari_im2im.training.automatic import largest_size
+from napari_im2im.training.validation import normalized, restored
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+    from napari_im2im.models.tensors import AxisSpec
+    from napari_im2im.training.preparation import Preparation
+
+_TEST_SIZE = {"z": 32, "y": 128, "x": 128}
+"""Largest test tensor, so that packages stay small."""
+
+
+def write_best(
+    folder: Path,
+    preparation: Preparation,
+    network: torch.nn.Module,
+    crop: np.ndarray,
+    step: int,
+    metrics: Mapping[str, float],
+) -> Path:
+    """Write the package of a network; the one before is replaced when it is complete.
+
+    Parameters
+    ----------
+    folder
+        Of the package.
+    preparation
+        What the training is made of.
+    network
+        The network as it is now, on any device.
+    crop
+        A validation input ``(c, [z,] y, x)``, in its own units, to test with.
+    step
+        Steps that the network has learned.
+    metrics
+        What validation measured, for the documentation.
+
+    Raises
+    ------
+    ModelError
+        If it can't be written.
+    """
+    return write_package(folder, _content(preparation, network, crop, step, metrics))
+
+
+def _content(
+    preparation: Preparation,
+    network: torch.nn.Module,
+    crop: np.ndarray,
+    step: int,
+    metrics: Mapping[str, float],
+) -> PackageContent:
+    layout, config = preparation.layout, preparation.config
+    # Tested where and as users will run it: on the CPU, in 32 bits.
+    cpu_network = copy.deepcopy(network).to("cpu").eval()
+    unit = next(iter(layout.units.values()), None)
+    specs = image_specs(
+        spatial_axes=layout.spatial_axes,
+        input_channels=layout.input_channels,
+        output_channels=layout.target_channels,
+        sizes=preparation.sizes,
+        pixel_size=layout.scale,
+        unit=unit,
+        preprocessing=preparation.input_scaling.preprocessing(),
+        postprocessing=preparation.target_scaling.postprocessing(),
+    )
+    test_input = _test_input(crop, specs[0].axes[2:])
+    with torch.inference_mode():
+        output = cpu_network(
+            normalized(test_input, preparation.input_scaling, torch.device("cpu"))
+        )
+    test_output = restored(output, preparation.target_scaling).numpy()
+    inputs, targets = (
+        ", ".join(names) for names in (layout.input_channels, layout.target_channels)
+    )
+    images = preparation.split.training_images
+    return PackageContent(
+        name=config.name,
+        text=f"Predicts {targets} from {inputs} "
+        f"({'3D' if layout.spatial_axes[0] == 'z' else '2D'}). Trained on {images} "
+        f"image{'s' if images > 1 else ''} with napari-im2im.",
+        network=cpu_network,
+        network_name=config.network.name,
+        network_kwargs=preparation.network_kwargs,
+        inputs=specs[:1],
+        outputs=specs[1:],
+        test_inputs=(test_input,),
+        test_outputs=(test_output,),
+        config={
+            "training": config.model_dump(mode="json"),
+            "channels_from_z": sorted(layout.folded),
+            "patch": preparation.patch,
+            "steps": step,
+            "metrics": dict(metrics),
+        },
+        validation=_validation_text(preparation, step, metrics),
+    )
+
+
+def _test_input(crop: np.ndarray, axes: tuple[AxisSpec, ...]) -> np.ndarray:
+    """Return ``(1, c, [z,] y, x)``, mirrored where the network needs more."""
+    pixels = np.asarray(crop, np.float32)
+    for i, axis in enumerate(axes, start=1):
+        size = pixels.shape[i]
+        if isinstance(axis.size, FixedSize):
+            wanted = axis.size.size
+        else:
+            least = axis.size.minimum  # type: ignore[union-attr]
+            limit = min(size, max(_TEST_SIZE[axis.name], least))
+            wanted = largest_size(axis.size, limit) or least  # type: ignore[arg-type]
+        positions = np.arange(wanted) % max(1, 2 * size - 2)
+        mirrored = np.minimum(positions, 2 * size - 2 - positions) if size > 1 else 0
+        pixels = np.take(pixels, np.broadcast_to(mirrored, wanted), axis=i)
+    return np.ascontiguousarray(pixels[None])
+
+
+def _validation_text(
+    preparation: Preparation, step: int, metrics: Mapping[str, float]
+) -> str:
+    ranges = ", ".join(f"{span:g}" for span in preparation.data_range)
+    rows = "\n".join(f"| {name} | {value:.4g} |" for name, value in metrics.items())
+    return (
+        f"{preparation.split.text} After {step} steps, in the target's units (data "
+        f"range {ranges}, that of the training targets):\n\n"
+        f"| metric | value |\n|---|---|\n{rows}\n"
+    )

@@ -1,0 +1,183 @@
+"""From a configuration and images to everything that the first step needs."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+
+from napari_im2im.errors import ConfigError, DataError
+from napari_im2im.models.networks import build_network, network_kwargs, network_sizes
+from napari_im2im.models.tensors import FixedSize
+from napari_im2im.training.automatic import choose_batch_size, choose_patch
+from napari_im2im.training.data import load_samples, plan_layout
+from napari_im2im.training.normalization import ChannelScaling, learn_scaling
+from napari_im2im.training.splitting import Split, split_samples
+from napari_im2im.training.validation import Validator, validation_crops
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from typing import Any
+
+    from napari_im2im.models.tensors import SteppedSize
+    from napari_im2im.training.config import TrainConfig
+    from napari_im2im.training.data import Layout, Pair
+
+_USUAL_RANGE = (0.1, 99.9)
+"""Percentiles of the target between which SSIM, as a loss, works."""
+
+
+@dataclass(frozen=True)
+class Preparation:
+    """What a training is made of before its first step.
+
+    ``loss_range`` and ``data_range`` are ranges of the target channels: usual
+    smallest and largest value, normalised, and largest minus smallest value in the
+    target's units.
+    """
+
+    config: TrainConfig
+    layout: Layout
+    network: torch.nn.Module
+    network_kwargs: Mapping[str, Any]
+    sizes: Mapping[str, SteppedSize | FixedSize]
+    split: Split
+    patch: dict[str, int]
+    batch_size: int
+    input_scaling: ChannelScaling
+    target_scaling: ChannelScaling
+    loss_range: tuple[tuple[float, ...], tuple[float, ...]]
+    data_range: tuple[float, ...]
+
+    def validator(self, device: torch.device) -> Validator:
+        """Return what judges the network on a device."""
+        return Validator(
+            crops=validation_crops(self.split.validation, self.sizes, self.config.seed),
+            input_scaling=self.input_scaling,
+            target_scaling=self.target_scaling,
+            data_range=self.data_range,
+            channels=self.layout.target_channels,
+            device=device,
+        )
+
+
+def prepare(config: TrainConfig, pairs: Sequence[Pair], *, on_cpu: bool) -> Preparation:
+    """Check the images, build the network, split, and learn the normalisation.
+
+    Statistics come from the training part alone.
+
+    Raises
+    ------
+    DataError
+        If the images don't make a training set.
+    ConfigError
+        If the network or the patch size doesn't fit.
+    """
+    layout = plan_layout(pairs, config)
+    network, kwargs, sizes = _network(config, layout)
+    split = split_samples(
+        load_samples(pairs, layout, config),
+        fraction=config.data.validation_fraction,
+        step={a: _least(size) for a, size in sizes.items()},
+        seed=config.seed,
+    )
+    patch = choose_patch(config, split.training, sizes, on_cpu=on_cpu)
+    _check_validation(split, sizes)
+    inputs = [sample.input for sample in split.training]
+    targets = [sample.target for sample in split.training]
+    target_scaling = learn_scaling(
+        targets, config.target_normalization, config.percentiles
+    )
+    usual = learn_scaling(targets, "percentile", _USUAL_RANGE)
+    return Preparation(
+        config=config,
+        layout=layout,
+        network=network,
+        network_kwargs=kwargs,
+        sizes=sizes,
+        split=split,
+        patch=patch,
+        batch_size=choose_batch_size(config, patch, on_cpu=on_cpu),
+        input_scaling=learn_scaling(
+            inputs, config.input_normalization, config.percentiles
+        ),
+        target_scaling=target_scaling,
+        loss_range=_normalised_range(usual, target_scaling),
+        data_range=_data_range(targets),
+    )
+
+
+def _network(
+    config: TrainConfig, layout: Layout
+) -> tuple[torch.nn.Module, dict[str, Any], dict[str, SteppedSize | FixedSize]]:
+    arguments: dict[str, Any] = {
+        "spatial_axes": layout.spatial_axes,
+        "in_channels": len(layout.input_channels),
+        "out_channels": len(layout.target_channels),
+        "scale": layout.scale,
+        "patch": config.patch,
+    }
+    torch.manual_seed(config.seed)
+    network = build_network(config.network, **arguments)
+    sizes = network_sizes(
+        network,
+        spatial_axes=layout.spatial_axes,
+        in_channels=arguments["in_channels"],
+        patch=config.patch,
+    )
+    return network, network_kwargs(config.network, **arguments), sizes
+
+
+def _least(size: SteppedSize | FixedSize) -> int:
+    return size.size if isinstance(size, FixedSize) else size.minimum
+
+
+def _check_validation(
+    split: Split, sizes: Mapping[str, SteppedSize | FixedSize]
+) -> None:
+    for i, (axis, size) in enumerate(sizes.items()):
+        for sample in split.validation:
+            if sample.spatial_shape[i] < _least(size):
+                raise DataError(
+                    f"{sample.name} has {sample.spatial_shape[i]} pixels along {axis} "
+                    f"to validate on, but the network needs {_least(size)}: hold out "
+                    "more (data.validation_fraction) or use larger images."
+                )
+
+
+def _normalised_range(
+    usual: ChannelScaling, scaling: ChannelScaling
+) -> tuple[tuple[float, ...], tuple[float, ...]]:
+    low = np.subtract(usual.offset, scaling.offset) / np.array(scaling.scale)
+    high = low + np.divide(usual.scale, scaling.scale)
+    return tuple(low.tolist()), tuple(high.tolist())
+
+
+def _data_range(targets: Sequence[np.ndarray]) -> tuple[float, ...]:
+    spans = []
+    for c in range(len(targets[0])):
+        low = min(float(target[c].min()) for target in targets)
+        high = max(float(target[c].max()) for target in targets)
+        spans.append(high - low if high > low else 1.0)
+    return tuple(spans)
+
+
+def check_batch(preparation: Preparation) -> None:
+    """Refuse batches whose coarsest level is a single pixel.
+
+    Raises
+    ------
+    ConfigError
+        Because a batch norm has nothing to normalise over.
+    """
+    single = preparation.batch_size == 1 and all(
+        preparation.patch[axis] == _least(size)
+        for axis, size in preparation.sizes.items()
+    )
+    if single:
+        raise ConfigError(
+            "A batch of one patch of the smallest size is too little to normalise "
+            "over: use batch_size 2 or a larger patch."
+        )

@@ -1,0 +1,174 @@
+"""The folder of a training: its config, checkpoint, metrics and model."""
+
+from __future__ import annotations
+
+import csv
+import io
+import os
+import platform
+import re
+import sys
+from dataclasses import dataclass
+from importlib.metadata import distributions
+from typing import TYPE_CHECKING, Any
+
+import yaml
+from pydantic import ValidationError
+
+from napari_im2im.errors import ConfigError, ModelError
+from napari_im2im.training.config import TrainConfig
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+
+@dataclass(frozen=True)
+class RunFolder:
+    """Where a training keeps what it makes.
+
+    ``config.yaml`` defines it, ``environment.txt`` names the versions that it ran
+    with, ``metrics.csv`` has a row for each validation, ``model/`` is the package
+    of the best model, ``checkpoints/last.ckpt`` is what `TrainConfig.resume`
+    continues from.
+    """
+
+    path: Path
+
+    @property
+    def package(self) -> Path:
+        """Folder of the model package."""
+        return self.path / "model"
+
+    @property
+    def checkpoint(self) -> Path:
+        """File that a training continues from."""
+        return self.path / "checkpoints" / "last.ckpt"
+
+    @property
+    def metrics(self) -> Path:
+        """Table of the validations."""
+        return self.path / "metrics.csv"
+
+    @classmethod
+    def create(cls, parent: Path, config: TrainConfig) -> RunFolder:
+        """Make a folder named after the run, with a number if the name is taken."""
+        name = re.sub(r"[^\w.-]+", "-", config.name).strip("-.") or "model"
+        number = 1
+        while True:
+            path = parent / (name if number == 1 else f"{name}-{number}")
+            try:
+                path.mkdir(parents=True)
+            except FileExistsError:
+                number += 1
+            except OSError as error:
+                raise _cannot_write(path, error) from error
+            else:
+                break
+        run = cls(path)
+        text = yaml.safe_dump(config.model_dump(mode="json"), sort_keys=False)
+        _write(path / "config.yaml", text.encode())
+        _write(path / "environment.txt", _environment().encode())
+        return run
+
+    @classmethod
+    def open(cls, path: Path) -> tuple[RunFolder, TrainConfig]:
+        """Return a folder that exists, and the config of its training."""
+        if not (path / "checkpoints" / "last.ckpt").is_file():
+            raise ConfigError(
+                f"{path} has no checkpoint to continue from: choose the folder of a "
+                "run that was interrupted, or train anew."
+            )
+        return cls(path), read_config(path / "config.yaml")
+
+    def save_checkpoint(self, state: Mapping[str, Any]) -> None:
+        """Replace the checkpoint; the old one stays if this fails."""
+        import torch
+
+        buffer = io.BytesIO()
+        torch.save(dict(state), buffer)
+        _write(self.checkpoint, buffer.getbuffer())
+
+    def load_checkpoint(self) -> dict[str, Any]:
+        """Read the checkpoint; nothing in it is executed."""
+        import pickle
+
+        import torch
+
+        try:
+            state: dict[str, Any] = torch.load(
+                self.checkpoint, map_location="cpu", weights_only=True
+            )
+        except (OSError, RuntimeError, EOFError, pickle.UnpicklingError) as error:
+            raise ModelError(
+                f"{self.checkpoint} can't be read ({error}): train anew."
+            ) from error
+        return state
+
+    def append_metrics(self, row: Mapping[str, float]) -> None:
+        """Add a row to the table; the first row names the columns."""
+        new = not self.metrics.exists()
+        try:
+            with self.metrics.open("a", newline="") as file:
+                writer = csv.DictWriter(file, fieldnames=list(row))
+                if new:
+                    writer.writeheader()
+                writer.writerow(row)
+        except OSError as error:
+            raise _cannot_write(self.metrics, error) from error
+
+    def forget_metrics_after(self, step: int) -> None:
+        """Drop the rows of steps that the checkpoint doesn't know."""
+        if not self.metrics.exists():
+            return
+        with self.metrics.open(newline="") as file:
+            rows = [row for row in csv.DictReader(file) if int(row["step"]) <= step]
+        self.metrics.unlink()
+        for row in rows:
+            self.append_metrics(row)  # type: ignore[arg-type]
+
+
+def read_config(path: Path) -> TrainConfig:
+    """Read the configuration of a training from a YAML file.
+
+    Raises
+    ------
+    ConfigError
+        If the file can't be read, or isn't one.
+    """
+    try:
+        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+        return TrainConfig.model_validate(content or {})
+    except (OSError, UnicodeDecodeError, yaml.YAMLError, ValidationError) as error:
+        reason = " ".join(str(error).split())
+        raise ConfigError(f"{path} is no training configuration: {reason}") from error
+
+
+def _write(path: Path, content: bytes | memoryview) -> None:
+    """Write under a temporary name, then rename, so that no half file is left."""
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with temporary.open("wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.replace(path)
+    except OSError as error:
+        temporary.unlink(missing_ok=True)
+        raise _cannot_write(path, error) from error
+
+
+def _cannot_write(path: Path, error: OSError) -> ModelError:
+    return ModelError(
+        f"{path} can't be written ({error.strerror or error}): free some space or "
+        "choose another folder; what was written before is kept."
+    )
+
+
+def _environment() -> str:
+    versions = sorted(
+        {f"{d.metadata['Name']}=={d.version}" for d in distributions()}, key=str.lower
+    )
+    head = [f"# Python {sys.version.split()[0]}, {platform.platform()}"]
+    return "\n".join([*head, *versions, ""])
