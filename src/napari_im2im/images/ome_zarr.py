@@ -1,152 +1,244 @@
-"""OME-Zarr: reading versions 0.1 to 0.5, writing 0.5."""
+"""Writing OME-Zarr 0.5, in parts and with a pyramid."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from itertools import cycle
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
 
+import numpy as np
 import zarr
 
 from napari_im2im.errors import ImageError
-from napari_im2im.images.contents import (
-    PROVENANCE,
-    UNKNOWN,
-    Contents,
-    named_axes,
-    scene_index,
-)
-from napari_im2im.images.units import known_sizes
+from napari_im2im.images.atomic import refuse_existing, remove, write_errors
+from napari_im2im.images.blocks import iterate_blocks
+from napari_im2im.images.contents import PROVENANCE
+from napari_im2im.images.image import AXES, SPATIAL_AXES, parse_axes
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
-    from pathlib import Path
+    from collections.abc import Mapping, Sequence
 
-_FIVE = [{"name": name} for name in "tczyx"]
-"""The axes that versions 0.1 and 0.2 don't write down."""
+    from numpy.typing import DTypeLike
+
+_COLOURS = ("FFFFFF", "00FF00", "FF00FF", "00FFFF", "FFFF00", "FF0000", "0000FF")
+_SMALLEST_LEVEL = 256
+"""A pyramid ends where no spatial axis is longer than this."""
 
 
-def read_ome_zarr(path: Path, scene: int | str | None) -> Contents:
-    """Describe an image of an OME-Zarr store, at its first (finest) level.
+def create_ome_zarr(
+    path: str | Path,
+    *,
+    shape: Sequence[int],
+    axes: str | Sequence[str],
+    dtype: DTypeLike,
+    scale: Mapping[str, float],
+    units: Mapping[str, str],
+    channel_names: Sequence[str] = (),
+    chunks: Sequence[int],
+    shards: Sequence[int] | None = None,
+    metadata: Mapping[str, Any] | None = None,
+    overwrite: bool = False,
+) -> zarr.Array:
+    """Create an OME-Zarr 0.5 image of one level, to be filled by the caller.
 
     Parameters
     ----------
     path
-        The store, or a group or array in it: a field of a plate, a label image,
-        a level.
-    scene
-        Which image of a group of images: its path in there, or its position.
+        Folder of the store; folders above it are created.
+    shape
+        Size along each axis.
+    axes
+        Names or letters, in the order that OME-Zarr demands: time, channel, z,
+        y, x. Any but y and x may be missing.
+    dtype
+        Data type of the pixels.
+    scale, units
+        Pixel size by axis and its unit, spelled out.
+    channel_names
+        One name a channel, or none.
+    chunks
+        Size of a chunk along each axis. Larger than the image is cut.
+    shards
+        Size of a shard along each axis, which is one file of many chunks;
+        rounded up to whole chunks. Without it every chunk is a file.
+    metadata
+        Plain data that is kept in the attributes under ``napari_im2im``.
+    overwrite
+        Whether a store that is there already may be deleted.
+
+    Returns
+    -------
+    zarr.Array
+        Level 0, full of zeros.
 
     Raises
     ------
     ImageError
-        If there is no image, or several and none was chosen.
+        If the axes aren't in order, something is in the way, or the disk
+        refuses.
     """
-    try:
-        node = zarr.open(path, mode="r")
-    except (FileNotFoundError, zarr.errors.NodeNotFoundError) as error:
+    path = Path(path)
+    names = parse_axes(axes)
+    if [a for a in AXES if a in names] != list(names) or names[-2:] != ("y", "x"):
         raise ImageError(
-            f"{path} is a folder, but no OME-Zarr image: choose a file in it."
-        ) from error
-    if isinstance(node, zarr.Array):
-        return _read_level(path, node)
-    if "multiscales" not in _ome_attributes(node):
-        return _read_one_of(path, node, scene)
-    multiscales = _ome_attributes(node)["multiscales"]
-    names = tuple(str(m.get("name") or i) for i, m in enumerate(multiscales))
-    index = scene_index(scene, names)
-    if index is None:
-        raise ImageError(
-            f"{path.name} has no image {scene!r}, only {', '.join(names)}."
+            f"An OME-Zarr image can't have the axes {'/'.join(names)}: order them as "
+            "time, channel, z, y, x, with at least y and x."
         )
-    multiscale = multiscales[index]
-    dataset = multiscale["datasets"][0]
-    level = node[str(dataset["path"])]
-    return _describe(node, multiscale, dataset, level)
+    chunks = [max(1, min(c, n)) for c, n in zip(chunks, shape, strict=True)]
+    if shards is not None:
+        wanted = [min(s, n) for s, n in zip(shards, shape, strict=True)]
+        shards = [-(-s // c) * c for s, c in zip(wanted, chunks, strict=True)]
+    refuse_existing(path, overwrite=overwrite)
+    dtype = np.dtype(dtype).newbyteorder("=")
+    with write_errors(path):
+        remove(path)
+        group = zarr.create_group(path, zarr_format=3)
+        array = _create_level(group, "0", shape, dtype, names, chunks, shards)
+        multiscale = {
+            "name": path.name.removesuffix(".zarr").removesuffix(".ome"),
+            "axes": [_describe_axis(name, units) for name in names],
+            "datasets": [_describe_level("0", [scale.get(a, 1.0) for a in names])],
+        }
+        ome: dict[str, Any] = {"version": "0.5", "multiscales": [multiscale]}
+        if channel_names:
+            ome["omero"] = {"channels": _describe_channels(channel_names, dtype)}
+        group.attrs.put({"ome": ome, PROVENANCE: dict(metadata or {})})
+    return array
 
 
-def _ome_attributes(group: zarr.Group) -> Mapping[str, Any]:
-    attributes: dict[str, Any] = dict(group.attrs)
-    ome: Mapping[str, Any] = attributes.get("ome", attributes)
-    return ome
-
-
-def _read_level(path: Path, array: zarr.Array) -> Contents:
-    """Describe an array by itself, or as the level of the image that it is."""
-    try:
-        group = zarr.open_group(path.parent, mode="r")
-    except (FileNotFoundError, zarr.errors.NodeNotFoundError):
-        return Contents(array, _array_axes(array))
-    for multiscale in _ome_attributes(group).get("multiscales", ()):
-        for dataset in multiscale["datasets"]:
-            if str(dataset["path"]) == path.name:
-                return _describe(group, multiscale, dataset, array)
-    return Contents(array, _array_axes(array))
-
-
-def _array_axes(array: zarr.Array) -> tuple[str, ...]:
-    names = getattr(array.metadata, "dimension_names", None)
-    names = names or array.attrs.get("_ARRAY_DIMENSIONS") or (None,) * array.ndim
-    return named_axes("".join((name or UNKNOWN)[:1] for name in names))
-
-
-def _describe(
+def _create_level(
     group: zarr.Group,
-    multiscale: Mapping[str, Any],
-    dataset: Mapping[str, Any],
-    array: zarr.Array,
-) -> Contents:
-    declared = [
-        axis if isinstance(axis, dict) else {"name": axis}
-        for axis in multiscale.get("axes", _FIVE)
+    name: str,
+    shape: Sequence[int],
+    dtype: np.dtype[Any],
+    axes: Sequence[str],
+    chunks: Sequence[int],
+    shards: Sequence[int] | None,
+) -> zarr.Array:
+    return group.create_array(
+        name,
+        shape=tuple(shape),
+        dtype=dtype,
+        chunks=tuple(chunks),
+        shards=tuple(shards) if shards else None,
+        dimension_names=[axis[0] for axis in axes],
+        overwrite=True,
+    )
+
+
+def _describe_axis(axis: str, units: Mapping[str, str]) -> dict[str, str]:
+    kind = "space" if axis in SPATIAL_AXES else axis
+    unit = {"unit": units[axis]} if axis in units and axis != "channel" else {}
+    return {"name": axis[0], "type": kind, **unit}
+
+
+def _describe_level(name: str, sizes: Sequence[float]) -> dict[str, Any]:
+    transformations = [{"type": "scale", "scale": list(map(float, sizes))}]
+    return {"path": name, "coordinateTransformations": transformations}
+
+
+def _describe_channels(
+    names: Sequence[str], dtype: np.dtype[Any]
+) -> list[dict[str, Any]]:
+    low, high = 0, 1
+    if dtype.kind in "iu":
+        low, high = int(np.iinfo(dtype).min), int(np.iinfo(dtype).max)
+    window = {"min": low, "max": high, "start": low, "end": high}
+    colours = cycle(_COLOURS[1:] if len(names) > 1 else _COLOURS)
+    return [
+        {"label": name, "color": colour, "window": dict(window), "active": True}
+        for name, colour in zip(names, colours, strict=False)
     ]
-    axes = named_axes("".join(str(axis["name"])[:1] for axis in declared))
-    sizes = [1.0] * len(axes)
-    for described in (dataset, multiscale):
-        for transformation in described.get("coordinateTransformations", ()):
-            if transformation["type"] == "scale":
-                factors = transformation["scale"]
-                sizes = [s * f for s, f in zip(sizes, factors, strict=True)]
-    units = {a: d.get("unit") for a, d in zip(axes, declared, strict=True)}
-    measured = [(a, s) for a, s in zip(axes, sizes, strict=True) if a != "channel"]
-    scale, spelled = known_sizes(dict(measured), units)
-    channels = _ome_attributes(group).get("omero", {}).get("channels", ())
-    provenance = group.attrs.get(PROVENANCE)
-    return Contents(
-        array,
-        axes,
-        scale=scale,
-        units=spelled,
-        channel_names=tuple(str(c.get("label", i)) for i, c in enumerate(channels)),
-        metadata={PROVENANCE: provenance} if provenance else {},
+
+
+def add_pyramid(
+    path: str | Path, *, method: Literal["mean", "nearest"] = "mean"
+) -> None:
+    """Add smaller levels to an OME-Zarr image that has only its first.
+
+    Each level halves the spatial axes that are longer than 256 pixels. It is
+    made from the one before in blocks, so memory doesn't grow with the image.
+    Levels are named in the metadata once all are complete.
+
+    Parameters
+    ----------
+    path
+        Store as `create_ome_zarr` makes it, filled.
+    method
+        ``mean`` of 2 × 2 (× 2) pixels, or the ``nearest``, for labels.
+
+    Raises
+    ------
+    ImageError
+        If the disk refuses.
+    """
+    path = Path(path)
+    with write_errors(path):
+        group = zarr.open_group(path, mode="r+")
+        ome: dict[str, Any] = dict(group.attrs["ome"])
+        multiscale = ome["multiscales"][0]
+        axes = parse_axes([axis["name"] for axis in multiscale["axes"]])
+        first = multiscale["datasets"][0]
+        levels, sizes = [first], first["coordinateTransformations"][0]["scale"]
+        level: Any = group[first["path"]]
+        while factors := _halving(axes, level.shape):
+            smaller = _create_level(
+                group,
+                str(len(levels)),
+                [-(-n // f) for n, f in zip(level.shape, factors, strict=True)],
+                level.dtype,
+                axes,
+                level.chunks,
+                level.shards,
+            )
+            _shrink(level, smaller, factors, method)
+            sizes = [s * f for s, f in zip(sizes, factors, strict=True)]
+            levels.append(_describe_level(smaller.basename, sizes))
+            level = smaller
+        multiscale["datasets"] = levels
+        group.attrs["ome"] = ome
+
+
+def _halving(axes: Sequence[str], shape: Sequence[int]) -> tuple[int, ...]:
+    """Return the factor for each axis, or nothing where the level is small enough."""
+    factors = tuple(
+        2 if axis in SPATIAL_AXES and size > _SMALLEST_LEVEL else 1
+        for axis, size in zip(axes, shape, strict=True)
     )
+    return factors if max(factors) > 1 else ()
 
 
-def _read_one_of(path: Path, group: zarr.Group, scene: int | str | None) -> Contents:
-    """Read the chosen or the only image of a plate, a well or another collection."""
-    if isinstance(scene, str) and (path / scene).is_dir():
-        return read_ome_zarr(path / scene, None)
-    images = list(_image_paths(group))
-    if isinstance(scene, int) and scene < len(images):
-        return read_ome_zarr(path / images[scene], None)
-    if len(images) == 1 and scene is None:
-        return read_ome_zarr(path / images[0], None)
-    if not images:
-        raise ImageError(f"{path} is a Zarr group without an image.")
-    raise ImageError(
-        f"{path.name} holds {len(images)} images: open one of them, "
-        f"e.g. {path / images[0]}."
+def _shrink(
+    source: zarr.Array, target: zarr.Array, factors: Sequence[int], method: str
+) -> None:
+    for region in iterate_blocks(
+        target.shape, target.shards or target.chunks, target.dtype
+    ):
+        wanted = tuple(
+            slice(part.start * f, min(part.stop * f, n))
+            for part, f, n in zip(region, factors, source.shape, strict=True)
+        )
+        pixels = np.asarray(source[wanted])
+        shrink = _nearest if method == "nearest" or pixels.dtype.kind == "b" else _mean
+        target[region] = shrink(pixels, factors)
+
+
+def _nearest(pixels: np.ndarray, factors: Sequence[int]) -> np.ndarray:
+    return pixels[tuple(slice(None, None, factor) for factor in factors)]
+
+
+def _mean(pixels: np.ndarray, factors: Sequence[int]) -> np.ndarray:
+    """Average blocks of pixels; at an odd border what is left of them."""
+    dtype = pixels.dtype
+    mean: np.ndarray[Any, Any] = pixels.astype(
+        np.float64 if dtype.itemsize > 2 else np.float32
     )
-
-
-def _image_paths(group: zarr.Group) -> Iterator[str]:
-    """Yield the paths of the images in a collection, by its metadata or by looking."""
-    attributes = _ome_attributes(group)
-    if "plate" in attributes:
-        for well in attributes["plate"].get("wells", ()):
-            for field in _image_paths(group[well["path"]]):
-                yield f"{well['path']}/{field}"
-    elif "well" in attributes:
-        yield from (str(image["path"]) for image in attributes["well"]["images"])
-    else:
-        for name, child in sorted(group.members()):
-            if isinstance(child, zarr.Array) or "multiscales" in _ome_attributes(child):
-                yield name
+    for axis, factor in enumerate(factors):
+        if factor == 2:
+            if mean.shape[axis] % 2:
+                last = mean.take([-1], axis)
+                mean = np.concatenate([mean, last], axis)
+            before = (slice(None),) * axis
+            odd = mean[(*before, slice(1, None, 2))]
+            mean = (mean[(*before, slice(0, None, 2))] + odd) / 2
+    return (mean.round() if dtype.kind in "iu" else mean).astype(dtype)

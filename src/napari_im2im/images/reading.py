@@ -86,7 +86,7 @@ def _read_contents(path: Path, scene: int | str | None) -> Contents:
     file, inside = _split(path)
     suffix = file.suffix.lower()
     if file.is_dir():
-        from napari_im2im.images.ome_zarr import read_ome_zarr
+        from napari_im2im.images.ome_zarr_reading import read_ome_zarr
 
         return read_ome_zarr(path, scene)
     if suffix in _TIFF:

@@ -1,0 +1,96 @@
+"""Writing that either completes or leaves nothing behind."""
+
+from __future__ import annotations
+
+import errno
+import shutil
+import uuid
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from napari_im2im.errors import ImageError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+_ZARR_MARKS = ("zarr.json", ".zgroup", ".zarray")
+_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+_FORBIDDEN = (errno.EACCES, errno.EPERM, errno.EROFS)
+
+
+@contextmanager
+def write_errors(path: Path) -> Iterator[None]:
+    """Turn what the operating system refuses while ``path`` is written.
+
+    Raises
+    ------
+    ImageError
+        One sentence, for any `OSError` inside the block.
+    """
+    try:
+        yield
+    except OSError as error:
+        if error.errno in _FULL:
+            reason = f"the disk is full: free some space on {path.anchor or '.'}"
+        elif error.errno in _FORBIDDEN:
+            reason = f"{path.parent} doesn't allow it: choose another folder"
+        else:
+            reason = f"{error.strerror or error}: choose another name or folder"
+        raise ImageError(f"{path.name} can't be written, {reason}.") from error
+
+
+def refuse_existing(path: Path, *, overwrite: bool) -> None:
+    """Check that nothing is lost when ``path`` is written.
+
+    Raises
+    ------
+    ImageError
+        If the path exists and may not be overwritten, or is a folder that
+        isn't a Zarr store.
+    """
+    if not path.exists():
+        return
+    if not overwrite:
+        raise ImageError(
+            f"{path} exists already: choose another name, or allow overwriting."
+        )
+    if path.is_dir() and not any((path / mark).exists() for mark in _ZARR_MARKS):
+        raise ImageError(f"{path} is a folder of other files: choose another name.")
+
+
+@contextmanager
+def replaced_when_done(path: Path, *, overwrite: bool = False) -> Iterator[Path]:
+    """Yield a temporary path beside ``path``, which takes its place at the end.
+
+    If the block fails or is interrupted, what it wrote is deleted and a file
+    that was there before stays.
+
+    Raises
+    ------
+    ImageError
+        If the path exists and may not be overwritten, or for any `OSError`.
+    """
+    refuse_existing(path, overwrite=overwrite)
+    temporary = path.with_name(f".{uuid.uuid4().hex[:8]}-{path.name}")
+    with write_errors(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            yield temporary
+            if path.is_dir():
+                old = temporary.with_name(f"{temporary.name}.old")
+                path.rename(old)
+                temporary.rename(path)
+                shutil.rmtree(old)
+            else:
+                temporary.replace(path)
+        finally:
+            remove(temporary)
+
+
+def remove(path: Path) -> None:
+    """Delete a file or a folder, if it is there."""
+    if path.is_dir():
+        shutil.rmtree(path)
+    else:
+        path.unlink(missing_ok=True)
