@@ -18,7 +18,7 @@ AXES = ("batch", "channel", "y", "x")
 
 @pytest.fixture(autouse=True)
 def _small_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sources, "BLOCK_PIXELS", 500)
+    monkeypatch.setattr(sources, "BLOCK_BYTES", 2000)
 
 
 def pixels(dtype: str, shape: tuple[int, ...] = (2, 40, 50)) -> np.ndarray:

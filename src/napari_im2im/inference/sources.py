@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 from itertools import product
 from typing import TYPE_CHECKING
@@ -10,6 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from napari_im2im.errors import ImageError
+from napari_im2im.images.blocks import iterate_blocks
 from napari_im2im.inference.tiling import reflected_positions
 
 if TYPE_CHECKING:
@@ -17,8 +17,8 @@ if TYPE_CHECKING:
 
     from napari_im2im.images.image import ArrayLike, Image
 
-BLOCK_PIXELS = 1 << 22
-"""About how many pixels are read at once where the whole image is looked at."""
+BLOCK_BYTES = 1 << 24
+"""How much is read at once where the whole image is looked at, as float32."""
 
 
 class UnreadableChunkError(ImageError):
@@ -90,17 +90,16 @@ class Source:
     def blocks(self) -> Iterator[np.ndarray]:
         """Read everything once, block by block."""
         image = self.image
-        shape = list(block_shape(image.data))
-        sizes = dict(zip(image.axes, shape, strict=True)) | {"channel": 1 << 30}
+        chunks = chunk_shape(image.data) or (1,) * len(image.axes)
         axes = [axis for axis in image.axes if axis != "channel"]
-        starts = [range(0, image.sizes[axis], sizes[axis]) for axis in axes]
-        for corner in product(*starts):
-            yield self.read(
-                {
-                    axis: slice(start, min(start + sizes[axis], image.sizes[axis]))
-                    for axis, start in zip(axes, corner, strict=True)
-                }
-            )
+        by_axis = dict(zip(image.axes, chunks, strict=True))
+        for key in iterate_blocks(
+            [image.sizes[axis] for axis in axes],
+            [by_axis[axis] for axis in axes],
+            np.dtype(np.float32),
+            most_bytes=BLOCK_BYTES // image.sizes.get("channel", 1),
+        ):
+            yield self.read(dict(zip(axes, key, strict=True)))
 
 
 def chunk_shape(data: ArrayLike) -> tuple[int, ...] | None:
@@ -109,16 +108,6 @@ def chunk_shape(data: ArrayLike) -> tuple[int, ...] | None:
     if not chunks:
         return None
     return tuple(c if isinstance(c, int) else max(c) for c in chunks)
-
-
-def block_shape(data: ArrayLike) -> tuple[int, ...]:
-    """Return a shape of about `BLOCK_PIXELS` pixels made of whole chunks."""
-    shape = tuple(data.shape)
-    block = list(chunk_shape(data) or (1,) * len(shape))
-    for axis in reversed(range(len(shape))):
-        room = max(1, BLOCK_PIXELS // math.prod(block))
-        block[axis] = min(shape[axis], block[axis] * room)
-    return tuple(max(1, size) for size in block)
 
 
 def _read(
