@@ -1,0 +1,10 @@
+"""The commands by name."""
+
+from __future__ import annotations
+
+from napari_im2im.cli.demo import Demo
+from napari_im2im.cli.models import Models
+from napari_im2im.cli.predict import Predict
+from napari_im2im.cli.train import Train
+
+COMMANDS = {"train": Train, "predict": Predict, "models": Models, "demo": Demo}

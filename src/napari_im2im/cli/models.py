@@ -1,0 +1,31 @@
+"""``napari-im2im models``."""
+
+from __future__ import annotations
+
+from pydantic import BaseModel, ConfigDict, Field
+
+
+class Models(BaseModel):
+    """List the models on this computer: bundled, trained and downloaded."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    paths: bool = Field(False, description="Print nothing but the paths.")
+
+    def run(self) -> None:
+        """Print one line for each model."""
+        from rich.table import Table
+
+        from napari_im2im.cli.console import results
+        from napari_im2im.models.library import list_models
+
+        entries = list_models()
+        if self.paths:
+            for entry in entries:
+                results.print(str(entry.path))
+            return
+        table = Table("Name", "From", "Changed", "Path", box=None, pad_edge=False)
+        for entry in entries:
+            changed = f"{entry.modified:%Y-%m-%d %H:%M}"
+            table.add_row(entry.name, entry.kind, changed, str(entry.path))
+        results.print(table)
