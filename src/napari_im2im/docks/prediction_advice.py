@@ -1,0 +1,204 @@
+"""What a prediction will do, or what to fix first, in sentences."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import psutil
+
+from napari_im2im.docks.advice import (
+    Advice,
+    Fix,
+    advise_guess,
+    advise_memory,
+    advise_model,
+    describe_duration,
+    describe_sizes,
+)
+from napari_im2im.folders import runs_folder
+from napari_im2im.images.image import SPATIAL_AXES
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from napari_im2im.images.image import Image
+    from napari_im2im.inference.config import PredictConfig
+    from napari_im2im.models.package import ModelPackage
+
+
+@dataclass(frozen=True)
+class ModelFacts:
+    """What a dock has to know of a model.
+
+    Parameters
+    ----------
+    path
+        The model, as it was chosen.
+    input_names
+        One for each input that an image is needed for.
+    channels
+        Number of channels of each of these, None for inputs without channels.
+    spatial
+        Spatial axes of the first input, e.g. ``"yx"``.
+    labels
+        For each output whether it names classes or objects.
+    output_channels
+        Number of channels of all outputs together.
+    """
+
+    path: str
+    input_names: tuple[str, ...]
+    channels: tuple[int | None, ...]
+    spatial: str
+    labels: tuple[bool, ...]
+    output_channels: int
+
+
+def facts_of(package: ModelPackage, path: str) -> ModelFacts:
+    """Return what the docks need of a package."""
+    inputs = [spec for spec in package.inputs if not spec.optional]
+    return ModelFacts(
+        path=path,
+        input_names=tuple(spec.id if len(inputs) > 1 else "Image" for spec in inputs),
+        channels=tuple(_channels(spec.axes) for spec in inputs),
+        spatial="".join(a for a in SPATIAL_AXES if a in inputs[0].axis_names),
+        labels=tuple(spec.kind == "labels" for spec in package.outputs),
+        output_channels=sum(_channels(spec.axes) or 1 for spec in package.outputs),
+    )
+
+
+def _channels(axes: Sequence[object]) -> int | None:
+    for axis in axes:
+        if axis.name == "channel":  # type: ignore[attr-defined]
+            return getattr(axis.size, "size", None) or len(axis.channel_names) or None  # type: ignore[attr-defined]
+    return None
+
+
+def advise_prediction(
+    images: Sequence[Image],
+    facts: ModelFacts | None,
+    config: PredictConfig,
+    *,
+    labels: bool,
+    guessed: bool,
+) -> list[Advice]:
+    """Return what keeps a prediction from starting, or what to know before.
+
+    Parameters
+    ----------
+    images
+        What is chosen, one for each input of the model.
+    facts
+        The model, None while its description is being read.
+    config
+        The job.
+    labels
+        Whether the first image is a Labels layer.
+    guessed
+        Whether its axes are a guess.
+    """
+    if not config.model:
+        return [
+            Advice(
+                "There is no model yet. Train one, or get one from the Model Zoo.",
+                "stop",
+                (Fix("Train", "open", "Train"), Fix("Model Zoo", "open", "Model Zoo")),
+            )
+        ]
+    if not images:
+        fixes = (Fix("Open the sample", "sample"),)
+        return [Advice("Open an image to predict from.", "stop", fixes)]
+    if labels:
+        return [
+            Advice(
+                f"{images[0].name} is a Labels layer, whose numbers name objects: "
+                "choose an Image layer.",
+                "stop",
+            )
+        ]
+    if config.channels == []:
+        fixes = (Fix("Choose", "edit_axes"),)
+        return [Advice("Choose at least one channel.", "stop", fixes)]
+    if facts is None:
+        return []
+    return _advise_with_model(images, facts, config, guessed)
+
+
+def _advise_with_model(
+    images: Sequence[Image], facts: ModelFacts, config: PredictConfig, guessed: bool
+) -> list[Advice]:
+    if len(images) < len(facts.channels):
+        missing = facts.input_names[len(images)]
+        return [Advice(f"The model also reads {missing}: choose a layer.", "stop")]
+    name = Path(config.model).parent.name if config.model else ""
+    advice = []
+    for number, (image, channels) in enumerate(
+        zip(images, facts.channels, strict=True)
+    ):
+        chosen = config.channels if number == 0 else None
+        if chosen is not None and "channel" in image.axes:
+            image = image.select("channel", chosen)
+        advice += advise_model(image, channels, facts.spatial, name)
+    if "z" in facts.spatial:
+        advice += advise_guess(images[0], guessed)
+    if config.output is not None:
+        needed = result_size(images[0], facts, config.region)
+        free = psutil.virtual_memory().available
+        advice += advise_memory(needed, free, str(config.output))
+    return advice
+
+
+def result_size(
+    image: Image,
+    facts: ModelFacts | None,
+    region: Mapping[str, tuple[int, int]] | None,
+) -> int:
+    """Return the bytes of a float32 result of the size of the image."""
+    sizes = {a: n for a, n in image.sizes.items() if a != "channel"}
+    for axis, (start, stop) in (region or {}).items():
+        sizes[axis] = stop - start
+    return 4 * math.prod(sizes.values()) * (facts.output_channels if facts else 1)
+
+
+def result_path(
+    image: Image,
+    facts: ModelFacts | None,
+    region: Mapping[str, tuple[int, int]] | None,
+) -> Path | None:
+    """Return a new file for a result that is too large for the memory, or None."""
+    if result_size(image, facts, region) < psutil.virtual_memory().available * 0.5:
+        return None
+    folder = runs_folder().parent / "predictions"
+    stem = "".join(c if c.isalnum() or c in "-_" else "-" for c in image.name)
+    number = 1
+    while (path := folder / f"{stem}-{number}.ome.zarr").exists():
+        number += 1
+    return path
+
+
+def describe_prediction(
+    image: Image, config: PredictConfig, model: str, pace: float | None
+) -> Advice:
+    """Say what will be predicted, and how long that takes if that is known.
+
+    Parameters
+    ----------
+    image
+        What is predicted from.
+    config
+        The job.
+    model
+        Name of the model.
+    pace
+        Seconds a pixel that this model took before.
+    """
+    region = {a: slice(*ends) for a, ends in (config.region or {}).items()}
+    part = image.crop(region)
+    planes = {a: n for a, n in part.sizes.items() if a != "channel"}
+    text = f"{model} predicts {image.name}: {describe_sizes(part)}"
+    if pace is not None:
+        text += f", about {describe_duration(pace * math.prod(planes.values()))}"
+    return Advice(f"{text}.")
