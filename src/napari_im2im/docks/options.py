@@ -1,0 +1,230 @@
+"""The folded Options of a dock: a form made from the fields of a job's config."""
+
+from __future__ import annotations
+
+import types
+from typing import TYPE_CHECKING, Any, Literal, Union, get_args, get_origin
+
+import yaml
+from qtpy.QtCore import Signal
+from qtpy.QtWidgets import (
+    QCheckBox,
+    QComboBox,
+    QFormLayout,
+    QLineEdit,
+    QSizePolicy,
+    QVBoxLayout,
+    QWidget,
+)
+from superqt import QCollapsible
+
+from napari_im2im.errors import ConfigError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from pydantic import BaseModel
+    from pydantic.fields import FieldInfo
+
+AUTOMATIC = "automatic"
+
+
+class Options(QWidget):  # type: ignore[misc]
+    """A folded form; every entry starts with what the config has by default.
+
+    Parameters
+    ----------
+    config
+        The class of the job's config.
+    fields
+        Names of its fields, of nested ones as ``"optimizer.learning_rate"``, with
+        what to call them.
+    """
+
+    changed = Signal()
+
+    def __init__(self, config: type[BaseModel], fields: Mapping[str, str]) -> None:
+        super().__init__()
+        self._entries: dict[str, _Entry] = {}
+        self.fold = QCollapsible("Options", expandedIcon="▾", collapsedIcon="▸")
+        self.fold.setDuration(0)
+        form_widget = QWidget()
+        form = QFormLayout(form_widget)
+        form.setContentsMargins(8, 0, 0, 0)
+        form.setVerticalSpacing(2)
+        for name, title in fields.items():
+            entry = _Entry(find_field(config, name), title)
+            entry.edited.connect(self.changed)
+            form.addRow(title, entry.widget)
+            self._entries[name] = entry
+        self.fold.addWidget(form_widget)
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(0, 0, 0, 0)
+        layout.addWidget(self.fold)
+
+    def values(self) -> dict[str, Any]:
+        """Return what the user has changed, nested as the config is.
+
+        Raises
+        ------
+        ConfigError
+            If an entry can't be read.
+        """
+        values: dict[str, Any] = {}
+        for name, entry in self._entries.items():
+            value = entry.value()
+            if value == entry.default:
+                continue
+            *groups, last = name.split(".")
+            inner = values
+            for group in groups:
+                inner = inner.setdefault(group, {})
+            inner[last] = value
+        return values
+
+    def set_value(self, name: str, value: Any) -> None:
+        """Show a value as if the user had chosen it."""
+        self._entries[name].set_value(value)
+
+    def texts(self) -> dict[str, str]:
+        """Return the entries as text, to be remembered."""
+        return {name: entry.text() for name, entry in self._entries.items()}
+
+    def set_texts(self, texts: Mapping[str, str]) -> None:
+        """Show remembered entries; those that no longer exist are ignored."""
+        for name, text in texts.items():
+            if name in self._entries:
+                self._entries[name].set_text(text)
+
+    def set_hint(self, name: str, text: str) -> None:
+        """Show in an empty entry what was automatic."""
+        self._entries[name].set_hint(text)
+
+
+class _Entry(QWidget):  # type: ignore[misc]
+    """One option: a check box, a list of choices, or a line of text."""
+
+    edited = Signal()
+
+    def __init__(self, field: FieldInfo, title: str) -> None:
+        super().__init__()
+        self.default = field.get_default(call_default_factory=True)
+        self._title = title
+        self._empty: Any = {} if self.default == {} else None
+        choices = choices_of(field.annotation)
+        if field.annotation is bool:
+            self.widget: QWidget = QCheckBox()
+            self.widget.setChecked(self.default)
+            self.widget.toggled.connect(self.edited)
+        elif choices:
+            self.widget = QComboBox()
+            self.widget.addItems([AUTOMATIC if c is None else c for c in choices])
+            self.widget.currentIndexChanged.connect(self.edited)
+            self._write(self.default)
+        else:
+            self.widget = QLineEdit()
+            self.widget.setPlaceholderText(AUTOMATIC)
+            self.widget.editingFinished.connect(self.edited)
+            self._write(self.default)
+        self.widget.setToolTip(field.description or title)
+        self.widget.setAccessibleName(title)
+        self.widget.setAccessibleDescription(field.description or "")
+        if not isinstance(self.widget, QCheckBox):
+            self.widget.setSizePolicy(
+                QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Fixed
+            )
+
+    def value(self) -> Any:
+        if isinstance(self.widget, QCheckBox):
+            return self.widget.isChecked()
+        text = self.text().strip()
+        if text in ("", AUTOMATIC):
+            return None if isinstance(self.widget, QComboBox) else self._empty
+        if isinstance(self.widget, QComboBox):
+            return text
+        return read_value(text, self._title)
+
+    def set_value(self, value: Any) -> None:
+        self._write(value)
+        self.edited.emit()
+
+    def text(self) -> str:
+        if isinstance(self.widget, QCheckBox):
+            return "yes" if self.widget.isChecked() else ""
+        if isinstance(self.widget, QComboBox):
+            return str(self.widget.currentText())
+        return str(self.widget.text())
+
+    def set_text(self, text: str) -> None:
+        if isinstance(self.widget, QCheckBox):
+            self.widget.setChecked(text == "yes")
+        elif isinstance(self.widget, QComboBox):
+            self.widget.setCurrentText(text)
+        else:
+            self.widget.setText(text)
+
+    def set_hint(self, text: str) -> None:
+        if isinstance(self.widget, QLineEdit):
+            self.widget.setPlaceholderText(text)
+
+    def _write(self, value: Any) -> None:
+        if isinstance(self.widget, QCheckBox):
+            self.widget.setChecked(value)
+        elif isinstance(self.widget, QComboBox):
+            self.widget.setCurrentText(AUTOMATIC if value is None else value)
+        else:
+            self.widget.setText("" if value is None else write_value(value))
+
+
+def find_field(config: type[BaseModel], name: str) -> FieldInfo:
+    """Return a field of a config by its dotted name."""
+    first, _, rest = name.partition(".")
+    field = config.model_fields[first]
+    if not rest:
+        return field
+    inner = field.annotation
+    assert isinstance(inner, type)
+    return find_field(inner, rest)
+
+
+def choices_of(annotation: Any) -> Sequence[str | None]:
+    """Return the choices of a ``Literal``, with None where that is allowed.
+
+    An annotation that allows other things as well has no choices.
+    """
+    if get_origin(annotation) is Literal:
+        return list(get_args(annotation))
+    if get_origin(annotation) in (Union, types.UnionType):
+        parts = get_args(annotation)
+        if len(parts) == 2 and type(None) in parts:
+            (inner,) = (part for part in parts if part is not type(None))
+            choices = choices_of(inner)
+            return [None, *choices] if choices else []
+    return []
+
+
+def read_value(text: str, title: str) -> Any:
+    """Read a number, a word, a list, or entries such as ``y: 256, x: 256``.
+
+    Raises
+    ------
+    ConfigError
+        If the text is none of these.
+    """
+    inline = f"{{{text}}}" if ":" in text and not text.startswith(("{", "/")) else text
+    try:
+        return yaml.safe_load(inline)
+    except yaml.YAMLError as error:
+        raise ConfigError(
+            f"{title} can't be read: {text!r}. Write a number, or entries such as "
+            "'y: 256, x: 256'."
+        ) from error
+
+
+def write_value(value: Any) -> str:
+    """Return the text that `read_value` reads as this value."""
+    if isinstance(value, dict):
+        return ", ".join(f"{key}: {entry}" for key, entry in value.items())
+    if isinstance(value, tuple | list):
+        return "[" + ", ".join(map(str, value)) + "]"
+    return str(value)

@@ -1,0 +1,141 @@
+"""Input, target and what the network makes of it now, side by side."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+from qtpy.QtCore import QRectF, QSize, Qt
+from qtpy.QtGui import QImage, QPainter, QPalette
+from qtpy.QtWidgets import QComboBox, QSizePolicy, QVBoxLayout, QWidget
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from qtpy.QtGui import QPaintEvent
+
+_CAPTION = 16
+_GAP = 4
+
+
+class PreviewStrip(QWidget):  # type: ignore[misc]
+    """Three images in a row; a box chooses the channel where there are several."""
+
+    def __init__(self, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self._arrays: tuple[np.ndarray, ...] | None = None
+        self._names: tuple[str, ...] = ()
+        self._pictures = _Pictures()
+        self.channel = QComboBox()
+        self.channel.setAccessibleName("Channel of the preview")
+        self.channel.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Fixed)
+        self.channel.currentIndexChanged.connect(self._draw)
+        self.channel.hide()
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(0, 0, 0, 0)
+        layout.setSpacing(2)
+        layout.addWidget(self._pictures)
+        layout.addWidget(self.channel)
+
+    def set_channel_names(self, names: Sequence[str]) -> None:
+        """Set what the channels of the target are called."""
+        self._names = tuple(names)
+
+    def show_preview(
+        self, source: np.ndarray, target: np.ndarray, prediction: np.ndarray
+    ) -> None:
+        """Show three arrays ``(channel, [z,] y, x)`` in their own units.
+
+        The middle plane of a stack is shown. Target and prediction share their
+        contrast, so that a wrong brightness is seen.
+        """
+        self._arrays = (source, target, prediction)
+        count = len(target)
+        if self.channel.count() != count:
+            names = self._names if len(self._names) == count else ()
+            self.channel.clear()
+            self.channel.addItems(names or [f"channel {i + 1}" for i in range(count)])
+        self.channel.setVisible(count > 1)
+        self._draw()
+
+    def clear(self) -> None:
+        """Show nothing."""
+        self._arrays = None
+        self._pictures.set_images(())
+
+    def _draw(self) -> None:
+        if self._arrays is None:
+            return
+        source, target, prediction = self._arrays
+        channel = max(self.channel.currentIndex(), 0)
+        truth, guess = plane(target, channel), plane(prediction, channel)
+        first = plane(source, len(source) // 2)
+        self._pictures.set_images(
+            (
+                ("input", to_image(first, contrast(first))),
+                ("target", to_image(truth, contrast(truth))),
+                ("now", to_image(guess, contrast(truth))),
+            )
+        )
+
+
+class _Pictures(QWidget):  # type: ignore[misc]
+    def __init__(self) -> None:
+        super().__init__()
+        self._images: tuple[tuple[str, QImage], ...] = ()
+        self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
+        self.setAccessibleName("Preview: input, target and prediction now")
+
+    def sizeHint(self) -> QSize:
+        return QSize(300, 128)
+
+    def set_images(self, images: tuple[tuple[str, QImage], ...]) -> None:
+        self._images = images
+        self.update()
+
+    def paintEvent(self, event: QPaintEvent | None) -> None:
+        painter = QPainter(self)
+        painter.setPen(self.palette().color(QPalette.ColorRole.WindowText))
+        font = painter.font()
+        font.setPixelSize(10)
+        painter.setFont(font)
+        painter.setRenderHint(QPainter.RenderHint.SmoothPixmapTransform)
+        width = (self.width() - 2 * _GAP) / 3
+        for number, (caption, image) in enumerate(self._images):
+            left = number * (width + _GAP)
+            painter.drawText(
+                QRectF(left, 0, width, _CAPTION), Qt.AlignmentFlag.AlignCenter, caption
+            )
+            room = QRectF(left, _CAPTION, width, self.height() - _CAPTION)
+            factor = min(room.width() / image.width(), room.height() / image.height())
+            size = QRectF(0, 0, image.width() * factor, image.height() * factor)
+            size.moveCenter(room.center())
+            painter.drawImage(size, image)
+        painter.end()
+
+
+def plane(array: np.ndarray, channel: int) -> np.ndarray:
+    """Return the ``(y, x)`` plane of a channel, of a stack the middle one."""
+    pixels: np.ndarray = array[min(channel, len(array) - 1)]
+    if pixels.ndim == 3:
+        pixels = pixels[len(pixels) // 2]
+    return pixels
+
+
+def contrast(pixels: np.ndarray) -> tuple[float, float]:
+    """Return the 0.5th and 99.5th percentile of the finite pixels."""
+    finite = pixels[np.isfinite(pixels)]
+    if not finite.size:
+        return 0.0, 1.0
+    low, high = np.percentile(finite, (0.5, 99.5))
+    return float(low), float(high)
+
+
+def to_image(pixels: np.ndarray, limits: tuple[float, float]) -> QImage:
+    """Return a grey picture of a ``(y, x)`` plane between two limits."""
+    low, high = limits
+    scaled = (np.nan_to_num(pixels.astype(np.float32)) - low) / max(high - low, 1e-12)
+    grey = np.ascontiguousarray(np.clip(scaled * 255, 0, 255).astype(np.uint8))
+    height, width = grey.shape
+    format_ = QImage.Format.Format_Grayscale8
+    return QImage(grey.data, width, height, width, format_).copy()
