@@ -1,0 +1,222 @@
+"""The layers of a prediction, which fill while it runs."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from napari.layers import Image as ImageLayer
+from napari.layers import Labels
+
+from napari_im2im.docks.layers import COLORS, split
+from napari_im2im.docks.transforms import carried_transform
+from napari_im2im.images.image import SPATIAL_AXES, Image
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    import napari
+    from napari.layers import Layer
+
+PARTIAL = " (partial)"
+_SECONDS_BETWEEN_REFRESHES = 0.5
+_SAMPLE = 64
+"""Pixels of a tile along an axis that the contrast is taken from."""
+
+
+class ResultLayers:
+    """Layers that show the outputs of a running prediction.
+
+    Parameters
+    ----------
+    viewer
+        Where they are added, above their source.
+    source
+        The layer that was predicted from.
+    source_axes
+        Its axes.
+    region
+        The part that was predicted, by axis; empty for all of it.
+    name
+        Name of the model.
+    labels
+        For each output whether its values name classes or objects.
+    """
+
+    def __init__(
+        self,
+        viewer: napari.Viewer,
+        source: Layer,
+        source_axes: Sequence[str],
+        region: Mapping[str, tuple[int, int]],
+        name: str,
+        labels: Sequence[bool] = (),
+    ) -> None:
+        self.layers: list[Layer] = []
+        self._viewer = viewer
+        self.source = source
+        self._axes = tuple(source_axes)
+        self._region = dict(region)
+        self._name = f"{source.name} → {name}"
+        self._labels = list(labels)
+        self._outputs: tuple[Image, ...] = ()
+        self._limits: dict[Layer, tuple[float, float]] = {}
+        self._refreshed = 0.0
+
+    def start(self, outputs: Sequence[Image]) -> None:
+        """Add a layer for each output, or for each of its channels."""
+        self._outputs = tuple(outputs)
+        name = unused_name(self._name, [layer.name for layer in self._viewer.layers])
+        for number, output in enumerate(outputs):
+            title = name if len(outputs) == 1 else f"{name} · {output.name}"
+            parts = self._split(number)
+            names = _part_names(title, output, len(parts))
+            colors = COLORS.get(len(parts), ("gray",) * len(parts))
+            for index, part in enumerate(parts):
+                color = "" if self._is_labels(number) else colors[index]
+                self._add(part, names[index], color, additive=index > 0)
+
+    def tile_done(self, region: Mapping[str, slice]) -> None:
+        """Show a tile, at most twice a second."""
+        now = time.monotonic()
+        if now - self._refreshed >= _SECONDS_BETWEEN_REFRESHES:
+            self._refreshed = now
+            self._stretch_contrast(region)
+            self._refresh()
+
+    def finish(self, outputs: Sequence[Image], provenance: Mapping[str, Any]) -> None:
+        """Show what is complete, with where it came from."""
+        self._outputs = tuple(outputs)
+        for layer, part in zip(self.layers, self._parts(), strict=True):
+            if layer.data is not part.data:
+                layer.data = part.data
+            layer.metadata["napari_im2im"] = dict(provenance)
+        self._stretch_contrast({})
+        self._refresh()
+
+    def stop(self) -> None:
+        """Keep what is there, and say that it isn't all."""
+        for layer in self.layers:
+            layer.name += PARTIAL
+        self._refresh()
+
+    def _is_labels(self, number: int) -> bool:
+        return number < len(self._labels) and self._labels[number]
+
+    def _split(self, number: int) -> list[Image]:
+        """Return an image for each layer of an output."""
+        output = self._outputs[number]
+        if self._is_labels(number):
+            one = output.sizes.get("channel") == 1
+            return [output.select("channel", 0) if one else output]
+        return split(output)
+
+    def _parts(self) -> list[Image]:
+        return [p for number in range(len(self._outputs)) for p in self._split(number)]
+
+    def _add(self, part: Image, name: str, color: str, *, additive: bool) -> None:
+        arguments = carried_transform(
+            self.source,
+            self._axes,
+            part.axes,
+            zoom=self._zoom(part),
+            offset={axis: start for axis, (start, _) in self._region.items()},
+        )
+        if color:
+            layer: Layer = ImageLayer(
+                part.data,
+                name=name,
+                colormap=color,
+                rgb=False,
+                contrast_limits=(0, 1),
+                blending="additive" if additive else "translucent_no_depth",
+                **arguments,
+            )
+        else:
+            layer = Labels(np.asarray(part.data), name=name, **arguments)
+        above = self.layers[-1] if self.layers else self.source
+        layers = self._viewer.layers
+        at = layers.index(above) + 1 if above in layers else len(layers)
+        layers.insert(at, layer)
+        self.layers.append(layer)
+
+    def _zoom(self, part: Image) -> dict[str, float]:
+        """Return pixels of the result for one of the source, along each axis."""
+        sizes = dict(zip(self._axes, _shape(self.source), strict=False))
+        zoom = {}
+        for axis in SPATIAL_AXES:
+            if axis in sizes and axis in part.sizes:
+                start, stop = self._region.get(axis, (0, sizes[axis]))
+                zoom[axis] = part.sizes[axis] / max(stop - start, 1)
+        return zoom
+
+    def _stretch_contrast(self, region: Mapping[str, slice]) -> None:
+        """Let the contrast hold what this tile has, too."""
+        for layer, part in zip(self.layers, self._parts(), strict=True):
+            if not isinstance(layer, ImageLayer):
+                continue
+            pixels = part.read(
+                {
+                    axis: _thinned(region.get(axis, slice(None)), size)
+                    for axis, size in part.sizes.items()
+                }
+            )
+            finite = pixels[np.isfinite(pixels)]
+            if not finite.size:
+                continue
+            low, high = np.percentile(finite, (0.5, 99.8))
+            if layer in self._limits:
+                before = self._limits[layer]
+                if tuple(layer.contrast_limits) != before:
+                    continue  # set by hand since
+                low, high = min(low, before[0]), max(high, before[1])
+            if high > low:
+                lowest, highest = layer.contrast_limits_range
+                if layer not in self._limits:
+                    lowest, highest = low, high
+                layer.contrast_limits_range = (
+                    min(lowest, float(finite.min())),
+                    max(highest, float(finite.max())),
+                )
+                layer.contrast_limits = (low, high)
+                self._limits[layer] = tuple(layer.contrast_limits)
+
+    def _refresh(self) -> None:
+        for layer in self.layers:
+            layer.refresh(extent=False)
+
+
+def _part_names(title: str, output: Image, count: int) -> list[str]:
+    if count == 1:
+        return [title]
+    names = output.channel_names or [f"channel {i + 1}" for i in range(count)]
+    return [f"{title} · {name}" for name in names]
+
+
+def _shape(layer: Layer) -> tuple[int, ...]:
+    data = layer.data[0] if layer.multiscale else layer.data
+    return tuple(data.shape)
+
+
+def _thinned(part: slice, size: int) -> slice:
+    """Return a slice with a step that leaves about `_SAMPLE` positions."""
+    start, stop, _ = part.indices(size)
+    return slice(start, stop, max(1, (stop - start) // _SAMPLE))
+
+
+def unused_name(name: str, taken: Sequence[str]) -> str:
+    """Return a name that no layer has, with a number if needed.
+
+    A name counts as taken by a layer of a channel of it, and by a partial one.
+    """
+    number = 1
+    while True:
+        candidate = name if number == 1 else f"{name} [{number}]"
+        if not any(
+            other in (candidate, candidate + PARTIAL)
+            or other.startswith(f"{candidate} · ")
+            for other in taken
+        ):
+            return candidate
+        number += 1
