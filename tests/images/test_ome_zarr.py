@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tracemalloc
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
@@ -16,6 +16,9 @@ from napari_im2im.errors import ImageError
 from napari_im2im.images import ome_zarr as ome_zarr_module
 from napari_im2im.images import open_image
 from napari_im2im.images.ome_zarr import add_pyramid, create_ome_zarr
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 
 def create(

@@ -25,8 +25,8 @@ def find_bad_values(image: Image) -> str | None:
     for block in _blocks(image):
         pixels = image.read(dict(zip(image.axes, block, strict=True)))
         if not np.isfinite(pixels).all():
-            kind = "NaN" if np.isnan(pixels).any() else "infinite values"
             at = np.argwhere(~np.isfinite(pixels))[0]
+            kind = "NaN" if np.isnan(pixels[tuple(at)]) else "infinite values"
             where = ", ".join(
                 f"{axis} {part.start + int(i)}"
                 for axis, part, i in zip(image.axes, block, at, strict=True)

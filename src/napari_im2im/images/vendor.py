@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from bioio import BioImage
+from bioio.plugins import get_plugins
 from bioio_base.exceptions import UnsupportedFileFormatError
 
 from napari_im2im.errors import ImageError
@@ -29,11 +30,16 @@ def read_vendor(path: Path, scene: int | str | None) -> Contents | None:
     Raises
     ------
     ImageError
-        If the file doesn't hold the image asked for.
+        If the file is damaged, or doesn't hold the image asked for.
     """
     try:
         image = BioImage(path)
-    except UnsupportedFileFormatError:
+    except UnsupportedFileFormatError as error:
+        if any(path.name.lower().endswith(suffix) for suffix in get_plugins(True)):
+            raise ImageError(
+                f"{path.name} is refused by the reader of its format: check that the "
+                "file is complete."
+            ) from error
         return None
     scenes = tuple(map(str, image.scenes))
     index = scene_index(scene, scenes)
