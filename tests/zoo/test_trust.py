@@ -134,7 +134,7 @@ def test_opening_runs_nothing_and_shows_the_code(own_code: Path, marker: Path) -
     usable_engines(package)
     (code,) = code_of(package).values()
     assert code.token == sha256_of(own_code / "network.py")
-    assert code.sentence == f"network.py (14 lines, sha256 {code.token[:8]}…)"
+    assert code.sentence == f"network.py (15 lines, sha256 {code.token[:8]}…)"
     assert "class Net" in code.text
     assert not marker.exists()
 
