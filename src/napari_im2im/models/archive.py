@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import hashlib
+import lzma
 import shutil
 import stat
 import tempfile
 import zipfile
+import zlib
 from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import IO, TYPE_CHECKING
 
@@ -26,6 +28,14 @@ MAX_RATIO = 200
 """Most bytes that a compressed byte may stand for, on average in a large file."""
 
 _CHUNK = 1 << 20
+_DAMAGED = (
+    zipfile.BadZipFile,
+    zlib.error,
+    lzma.LZMAError,
+    EOFError,
+    NotImplementedError,
+    RuntimeError,  # An encrypted member.
+)
 
 
 def is_safe_name(name: str) -> bool:
@@ -89,7 +99,7 @@ def extract_archive(archive: Path, folder: Path) -> Path:
                     _copy(source, file, member.file_size, archive)
         unfinished.chmod(0o755)
         unfinished.rename(folder)
-    except (zipfile.BadZipFile, EOFError, NotImplementedError, RuntimeError) as error:
+    except _DAMAGED as error:
         raise ModelError(
             f"{archive} is not a readable zip archive ({error}): get it again."
         ) from error

@@ -6,11 +6,12 @@ import math
 import shutil
 import string
 import tempfile
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, get_args
 
 import numpy as np
 
@@ -26,7 +27,7 @@ from napari_im2im.models.tensors import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Sequence
 
     import torch
 
@@ -375,7 +376,7 @@ def describe(folder: Path, content: PackageContent) -> dict[str, Any]:
                 ),
                 "reproducibility_tolerance": _tolerances(content),
             },
-            "napari_im2im": dict(content.config),
+            "napari_im2im": _plain(content.config),
         },
     }
 
@@ -433,14 +434,21 @@ def _axis(axis: AxisSpec, *, is_input: bool) -> dict[str, Any]:
             "offset": axis.size.offset,
         }
     if kind != "index":
-        described["scale"] = 1.0 if axis.pixel_size is None else float(axis.pixel_size)
-        if axis.unit is not None:
+        known = axis.pixel_size is not None and axis.unit in _units()
+        described["scale"] = float(axis.pixel_size or 1.0) if known else 1.0
+        if known:
             described["unit"] = axis.unit
     if is_input:
         described["concatenable"] = False
     elif axis.halo:
         described["halo"] = axis.halo
     return described
+
+
+def _units() -> frozenset[str]:
+    from bioimageio.spec.model.v0_5 import SpaceUnit, TimeUnit
+
+    return frozenset((*get_args(SpaceUnit), *get_args(TimeUnit)))
 
 
 def _steps(spec: TensorSpec) -> list[dict[str, Any]]:
@@ -473,7 +481,7 @@ def _does_nothing(step: Step) -> bool:
 
 def _plain(value: Any) -> Any:
     """Return the same as plain values that YAML can hold."""
-    if isinstance(value, dict):
+    if isinstance(value, Mapping):
         return {key: _plain(item) for key, item in value.items() if item is not None}
     if isinstance(value, list | tuple | np.ndarray):
         return [_plain(item) for item in value]

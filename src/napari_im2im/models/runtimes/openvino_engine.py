@@ -85,7 +85,7 @@ class OpenVinoRuntime:
                 f"{len(arguments)} tensors, but {len(arrays)} are described."
             )
         feed = {
-            argument.index: np.ascontiguousarray(
+            argument: np.ascontiguousarray(
                 array, dtype=argument.get_element_type().to_dtype()
             )
             for argument, array in zip(arguments, arrays, strict=True)
@@ -157,7 +157,7 @@ def _convert_torch(
         # Checking the trace would run the network three times more; the result
         # is compared with the network's own anyway.
         traced = torch.jit.trace(network, example, check_trace=False)  # type: ignore[no-untyped-call]
-        return ov.convert_model(traced)
+        return ov.convert_model(torch.jit.freeze(traced))
 
 
 def _saved_model_folder(package: ModelPackage) -> Path:
