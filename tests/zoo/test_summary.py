@@ -2,9 +2,12 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 import yaml
 
+from napari_im2im.images.image import Image
+from napari_im2im.zoo.compatibility import check_fits
 from napari_im2im.zoo.summary import Summary, summarize
 
 DATA = Path(__file__).parents[1] / "data" / "zoo"
@@ -28,7 +31,7 @@ def test_describes_a_model_of_format_0_4() -> None:
     summary = read("chatty-frog__v0")
     assert summary.name == "StarDist H&E Nuclei Segmentation"
     assert summary.dimensions == {"2D"}
-    assert summary.reads == "input (y 208, x 208, channel 3)"
+    assert summary.reads == "input (y ≥ 208, x ≥ 208, channel 3)"
     assert "chatty-frog" in summary.aliases
     assert "10.5281/zenodo.6338614/6338615" in summary.aliases
 
@@ -65,3 +68,21 @@ def test_a_z_axis_of_one_plane_is_two_dimensional() -> None:
         for name, size in [("z", 1), ("y", 64), ("x", 64)]
     ]
     assert summarize({"inputs": [{"axes": axes}]}).dimensions == {"2D"}
+
+
+@pytest.mark.parametrize(
+    ("name", "shape", "fits"),
+    [
+        ("romantic-shark__v1", {"y": 80, "x": 64}, True),
+        ("romantic-shark__v1", {"y": 80, "x": 63}, False),
+        ("dazzling-blowfish__v0", {"z": 40, "y": 128, "x": 128}, True),
+        ("dazzling-blowfish__v0", {"y": 128, "x": 128}, False),
+        ("chatty-frog__v0", {"channel": 3, "y": 208, "x": 300}, True),
+        ("chatty-frog__v0", {"y": 208, "x": 300}, False),
+    ],
+)
+def test_the_inputs_tell_whether_an_image_fits(
+    name: str, shape: dict[str, int], fits: bool
+) -> None:
+    image = Image(np.zeros(tuple(shape.values()), np.uint8), tuple(shape))
+    assert check_fits(read(name).inputs, image).fits is fits

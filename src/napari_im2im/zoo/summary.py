@@ -10,6 +10,15 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from napari_im2im.models.tensors import (
+    AxisSpec,
+    FixedSize,
+    Size,
+    SteppedSize,
+    TensorSpec,
+    UnknownSize,
+)
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
@@ -34,7 +43,8 @@ class Summary:
 
     ``dimensions`` holds ``"2D"`` or ``"3D"``; ``aliases`` are other names of the
     model (its former id, DOIs); ``covers`` and ``documentation`` are file
-    references as the description gives them.
+    references as the description gives them. ``inputs`` have axes and sizes, but
+    no steps: enough to tell whether an image fits.
     """
 
     name: str = ""
@@ -51,6 +61,7 @@ class Summary:
     aliases: tuple[str, ...] = ()
     reads: str = ""
     writes: str = ""
+    inputs: tuple[TensorSpec, ...] = ()
 
 
 def summarize(raw: Mapping[str, Any]) -> Summary:
@@ -86,6 +97,7 @@ def summarize(raw: Mapping[str, Any]) -> Summary:
         aliases=_aliases(raw),
         reads=", ".join(map(_tensor, inputs)),
         writes=", ".join(map(_tensor, outputs)),
+        inputs=tuple(map(_spec, inputs)),
     )
 
 
@@ -114,13 +126,19 @@ def _citation(entry: object) -> str:
 
 
 def _axes(tensor: object) -> list[tuple[str, Any]]:
-    """Return name and size (as written) of each axis of a tensor."""
+    """Return name and size (as written in format 0.5) of each axis of a tensor."""
     axes = _get(tensor, "axes")
     if isinstance(axes, str):
         shape = _get(tensor, "shape")
-        smallest = _get(shape, "min")
-        sizes = shape if isinstance(shape, list) else smallest
-        sizes = sizes if isinstance(sizes, list) else [None] * len(axes)
+        sizes: list[Any] = [None] * len(axes)
+        if isinstance(shape, list):
+            sizes = shape
+        elif isinstance(smallest := _get(shape, "min"), list):
+            steps = _items(_get(shape, "step")) or [0] * len(smallest)
+            sizes = [
+                {"min": low, "step": step} if step else low
+                for low, step in zip(smallest, steps, strict=False)
+            ]
         return [
             (_LETTERS.get(letter, letter), size)
             for letter, size in zip(axes, sizes, strict=False)
@@ -133,6 +151,21 @@ def _axes(tensor: object) -> list[tuple[str, Any]]:
         )
         for axis in _items(axes)
     ]
+
+
+def _spec(tensor: object) -> TensorSpec:
+    axes = []
+    for name, size in _axes(tensor):
+        known: Size = UnknownSize()
+        if isinstance(size, int):
+            known = FixedSize(size)
+        elif isinstance(low := _get(size, "min"), int):
+            known = SteppedSize(low, _get(size, "step") or 1)
+        axes.append(AxisSpec(name, known))
+    name = _text(_get(tensor, "id") or _get(tensor, "name"))
+    return TensorSpec(
+        name, tuple(axes), "float32", optional=_get(tensor, "optional") is True
+    )
 
 
 def _dimensions(inputs: list[Any]) -> frozenset[str]:
