@@ -72,12 +72,18 @@ def follow(events: Generator[Event], activity: str) -> Event:
                     bar.update(
                         task,
                         completed=last.done,
-                        total=last.total,
+                        total=last.total or None,
                         description=last.activity or activity,
                         left=duration(last.seconds_left, " left"),
                     )
                 elif isinstance(last, PredictionStarted):
-                    bar.update(task, completed=last.done, total=last.tiles)
+                    bar.update(
+                        task,
+                        completed=last.done,
+                        total=last.tiles,
+                        description=activity,
+                        left="",
+                    )
                 elif isinstance(last, TileDone):
                     bar.update(task, advance=1, total=last.total)
     finally:
