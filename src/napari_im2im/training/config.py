@@ -71,8 +71,10 @@ class EffortConfig(_Config):
     """
 
     seconds: PositiveFloat | None = Field(None, description="Time budget in seconds.")
-    epochs: PositiveInt | None = None
-    steps: PositiveInt | None = None
+    epochs: PositiveInt | None = Field(
+        None, description="Passes over as many pixels as there are."
+    )
+    steps: PositiveInt | None = Field(None, description="Optimiser steps.")
     patience: PositiveInt | None = Field(
         None, description="Stop after so many validations without improvement."
     )
@@ -88,10 +90,16 @@ class EffortConfig(_Config):
 class OptimizerConfig(_Config):
     """AdamW with linear warm-up and cosine decay."""
 
-    learning_rate: PositiveFloat = 1e-3
-    weight_decay: float = Field(1e-4, ge=0)
+    learning_rate: PositiveFloat = Field(
+        1e-3, description="Largest rate, reached after the warm-up."
+    )
+    weight_decay: float = Field(
+        1e-4, ge=0, description="Decoupled weight decay of AdamW."
+    )
     warmup: Fraction = Field(0.05, description="Part of the steps to warm up.")
-    gradient_clip: PositiveFloat | None = Field(1.0, description="Largest norm.")
+    gradient_clip: PositiveFloat | None = Field(
+        1.0, description="Largest norm of the gradient; null: no limit."
+    )
 
 
 class TrainConfig(_Config):
@@ -108,12 +116,19 @@ class TrainConfig(_Config):
     patch: dict[str, PositiveInt] | None = Field(
         None, description="Patch size by axis, e.g. {y: 128, x: 128}; default: auto."
     )
-    batch_size: PositiveInt | None = Field(None, description="Default: automatic.")
+    batch_size: PositiveInt | None = Field(
+        None, description="Patches in a step; default: automatic."
+    )
     augmentation: Literal["none", "standard"] = Field(
         "standard", description="standard: flips and quarter turns in the y-x plane."
     )
-    input_normalization: Normalization = "mean_std"
-    target_normalization: Normalization = "mean_std"
+    input_normalization: Normalization = Field(
+        "mean_std", description="How the inputs are scaled for the network."
+    )
+    target_normalization: Normalization = Field(
+        "mean_std",
+        description="How the targets are scaled; predictions are scaled back.",
+    )
     percentiles: tuple[Percentile, Percentile] = Field(
         (0.1, 99.9), description="Used by the percentile normalisation."
     )
@@ -121,13 +136,13 @@ class TrainConfig(_Config):
     loss: dict[LossName, PositiveFloat] = Field(
         default_factory=_l1,
         min_length=1,
-        description="Weight of each term.",
+        description="Weight of each term: l1, mse, ssim.",
     )
     optimizer: OptimizerConfig = Field(default_factory=OptimizerConfig)
     effort: EffortConfig = Field(default_factory=EffortConfig)
     device: str = Field("auto", description="auto, cpu, cuda, cuda:0, mps …")
     precision: str = Field("auto", description="auto, 32-true, bf16-mixed, 16-mixed.")
-    seed: int = 0
+    seed: int = Field(0, description="Of the weights, the patches and the order.")
     resume: Path | None = Field(None, description="Run folder to continue.")
 
     @field_validator("percentiles")
