@@ -361,6 +361,15 @@ def test_a_folder_that_is_no_image(tmp_path: Path) -> None:
         open_image(tmp_path)
 
 
+def test_a_damaged_file_is_named_when_its_pixels_are_read(tmp_path: Path) -> None:
+    path = tmp_path / "cells.tif"
+    tifffile.imwrite(path, STACK[0, 0], compression="zlib")
+    image = open_image(path)
+    path.write_bytes(path.read_bytes()[:-999])
+    with pytest.raises(ImageError, match=r"pixels of cells\.tif can't be read"):
+        image.read()
+
+
 @pytest.mark.parametrize(
     ("name", "module"),
     [

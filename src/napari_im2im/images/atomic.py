@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import shutil
+import time
 import uuid
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
@@ -32,7 +33,7 @@ def write_errors(path: Path) -> Iterator[None]:
         yield
     except OSError as error:
         if error.errno in _FULL:
-            reason = f"the disk is full: free some space on {path.anchor or '.'}"
+            reason = f"the disk is full: free some space for {path.parent}"
         elif error.errno in _FORBIDDEN:
             reason = f"{path.parent} doesn't allow it: choose another folder"
         else:
@@ -84,8 +85,27 @@ def replaced_when_done(path: Path, *, overwrite: bool = False) -> Iterator[Path]
                 shutil.rmtree(old)
             else:
                 temporary.replace(path)
-        finally:
-            remove(temporary)
+        except BaseException:
+            _remove_unfinished(temporary)
+            raise
+
+
+def _remove_unfinished(path: Path) -> None:
+    """Delete a store although writes of it may still be on their way.
+
+    Zarr writes chunks side by side: when one fails, the others go on, and
+    would make the folder anew.
+    """
+    if not path.is_dir():
+        path.unlink(missing_ok=True)
+        return
+    quiet = 0
+    for _ in range(100):
+        quiet = 0 if path.exists() else quiet + 1
+        if quiet > 5:
+            return
+        shutil.rmtree(path, ignore_errors=True)
+        time.sleep(0.1)
 
 
 def remove(path: Path) -> None:

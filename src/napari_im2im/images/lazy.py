@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from napari_im2im.errors import ImageError
+
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
@@ -59,7 +61,20 @@ class FileArray:
         return len(self.shape)
 
     def __getitem__(self, key: Any) -> np.ndarray:
-        return np.asarray(_opened(self)[key])
+        """Read pixels.
+
+        Raises
+        ------
+        ImageError
+            If the file is gone or damaged.
+        """
+        try:
+            return np.asarray(_opened(self)[key])
+        except (OSError, ValueError, RuntimeError) as error:
+            raise ImageError(
+                f"The pixels of {self.path.name} can't be read ({error}): check that "
+                "the file is there and complete."
+            ) from error
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
         return np.asarray(self[...], dtype=dtype)

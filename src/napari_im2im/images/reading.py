@@ -192,10 +192,19 @@ def _as_image(contents: Contents, path: Path) -> Image:
         scale={a: size for a, size in contents.scale.items() if a in sizes},
         units={a: unit for a, unit in contents.units.items() if a in sizes},
         channel_names=names if len(names) == sizes.get("channel", 1) else (),
-        name=path.stem.removesuffix(".ome"),
+        name=_name(contents, path),
         source=path.absolute(),
         metadata=metadata,
     )
+
+
+def _name(contents: Contents, path: Path) -> str:
+    """Return the name of the file, and what tells its image from others in it."""
+    containers = [p for p in path.parents if p.suffix.lower() in (".zarr", *_HDF5)]
+    name = (containers[0] if containers else path).stem.removesuffix(".ome")
+    if containers:
+        return f"{name}/{path.relative_to(containers[0]).as_posix()}"
+    return f"{name} {contents.scene}" if len(contents.scenes) > 1 else name
 
 
 def guess_axes(axes: Sequence[str], shape: Sequence[int]) -> tuple[str, ...]:

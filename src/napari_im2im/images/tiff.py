@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import weakref
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 from xml.etree import ElementTree
 
 import numpy as np
@@ -18,7 +18,7 @@ from napari_im2im.images.contents import (
     named_axes,
     scene_index,
 )
-from napari_im2im.images.lazy import file_array
+from napari_im2im.images.lazy import FileArray
 from napari_im2im.images.units import known_sizes
 
 if TYPE_CHECKING:
@@ -41,24 +41,33 @@ class _Pages:
         self._array = array
         self.shape: tuple[int, ...] = array.shape
         self.dtype: np.dtype[Any] = array.dtype
-        self.chunks: tuple[int, ...] = array.chunks
 
     def __getitem__(self, key: Any) -> np.ndarray:
         return np.asarray(self._array[key])
 
 
-def _open_series(path: Path, series: int) -> ArrayLike:
-    with tifffile.TiffFile(path) as file:
-        found = file.series[series]
-        if found.dataoffset is not None:
-            return np.memmap(
-                path,
-                np.dtype(found.dtype).newbyteorder(file.byteorder),
-                mode="r",
-                offset=found.dataoffset,
-                shape=found.get_shape(squeeze=False),
-            )
-    return _Pages(path, series)
+class _Mapping(NamedTuple):
+    """Where the pixels of a series lie in its file, uncompressed and in order."""
+
+    offset: int
+    dtype: np.dtype[Any]
+    shape: tuple[int, ...]
+
+
+def _map_pixels(path: Path, part: _Mapping) -> ArrayLike:
+    return np.memmap(path, part.dtype, "r", part.offset, part.shape)
+
+
+def _lazy_pixels(path: Path, file: tifffile.TiffFile, index: int) -> FileArray:
+    series = file.series[index]
+    dtype = np.dtype(series.dtype).newbyteorder(file.byteorder)
+    shape = series.get_shape(squeeze=False)
+    modified = path.stat().st_mtime_ns
+    if series.dataoffset is None:
+        dtype = dtype.newbyteorder("=")
+        return FileArray(_Pages, path, modified, index, shape, dtype)
+    part = _Mapping(series.dataoffset, dtype, shape)
+    return FileArray(_map_pixels, path, modified, part, shape, dtype)
 
 
 def read_tiff(path: Path, scene: int | str | None) -> Contents:
@@ -85,8 +94,9 @@ def read_tiff(path: Path, scene: int | str | None) -> Contents:
         axes = named_axes(series.get_axes(squeeze=False))
         scale, units = _pixel_size(file, index)
         channel_names, metadata = _ome_details(file, index)
+        data = _lazy_pixels(path, file, index)
     return Contents(
-        file_array(_open_series, path, index),
+        data,
         axes,
         scale=scale,
         units=units,
@@ -111,8 +121,8 @@ def _pixel_size(file: tifffile.TiffFile, series: int) -> _Sizes:
     if file.is_lsm:
         return _lsm_pixel_size(file.lsm_metadata or {})
     if file.is_shaped:
-        described = file.shaped_metadata or ()
-        return _imagej_pixel_size(described[0] if described else {}, page)
+        described = dict(enumerate(file.shaped_metadata or ()))
+        return _imagej_pixel_size(described.get(series, {}), page)
     return {}, {}
 
 
