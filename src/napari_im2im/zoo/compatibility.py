@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from napari_im2im.errors import ModelError
 from napari_im2im.images.image import AXES, SPATIAL_AXES
 from napari_im2im.images.units import SYMBOLS, spell_out
+from napari_im2im.inference.geometry import model_geometry
 from napari_im2im.inference.steps import check_steps
 from napari_im2im.models.architecture import required_trust
 from napari_im2im.models.runtimes import usable_engines
@@ -109,6 +110,13 @@ def _check_tensors(package: ModelPackage) -> None:
             )
     for tensor in package.outputs:
         check_steps(tensor.steps, f"the output {tensor.id!r}")
+        names = set(tensor.axis_names)
+        if not {"y", "x"} <= names or not names <= {"batch", *AXES}:
+            raise ModelError(
+                f"The output {tensor.id!r} is not an image (its axes are "
+                f"{', '.join(tensor.axis_names)}), and only images can be shown here."
+            )
+    model_geometry(package.inputs, package.outputs)
 
 
 def _no_engine(package: ModelPackage) -> str:

@@ -1,0 +1,391 @@
+"""Testing a package with its own test tensors, the way images are predicted."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from napari_im2im.errors import Im2ImError, ModelError, TrustError
+from napari_im2im.events import (
+    Event,
+    Message,
+    PredictionFinished,
+    PredictionStarted,
+    Progress,
+    TileDone,
+)
+from napari_im2im.images.image import AXES, SPATIAL_AXES, Image
+from napari_im2im.inference.config import PredictConfig
+from napari_im2im.models.runtimes import load_runtime, usable_engines
+from napari_im2im.models.tensors import FixedSize
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Generator, Mapping, Sequence
+
+    from napari_im2im.models.package import ModelPackage
+    from napari_im2im.models.runtimes import Runtime
+    from napari_im2im.models.tensors import TensorSpec
+
+_ENGINES = {
+    "onnx": "onnxruntime",
+    "torchscript": "torchscript",
+    "pytorch_state_dict": "torch",
+    "tensorflow_saved_model_bundle": "openvino",
+}
+"""The engine that each weights format is tested in: its own, if it has one."""
+
+_LONGEST = 4
+"""How often the test image is repeated at most, to have something to cut."""
+
+
+@dataclass(frozen=True)
+class Tolerance:
+    """By how much a result may differ from the test tensor.
+
+    An element is mismatched if it differs by more than ``absolute + relative *
+    |expected|``; ``per_million`` of the elements may be.
+    """
+
+    absolute: float = 1e-3
+    relative: float = 1e-3
+    per_million: float = 100.0
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """An output of a test.
+
+    ``difference`` is the largest one, ``allowed`` the largest that would have been
+    allowed there. Arrays have the axes of the output, batch included.
+    """
+
+    output: str
+    expected: np.ndarray
+    actual: np.ndarray
+    difference: float
+    allowed: float
+    passed: bool
+
+    @property
+    def sentence(self) -> str:
+        """What came out, for people."""
+        if self.expected.shape != self.actual.shape:
+            return (
+                f"{self.output} has the shape {self.actual.shape} instead of "
+                f"{self.expected.shape}."
+            )
+        return (
+            f"the largest difference is {self.difference:.2g}, "
+            f"{self.allowed:.2g} is allowed."
+        )
+
+
+@dataclass(frozen=True)
+class FormatTested(Event):
+    """A weights format was tested.
+
+    ``whole`` compares the result for the test image in one piece with the test
+    tensors, ``tiled`` the result in tiles with that in one piece; it is empty, and
+    ``note`` says why, where the model can't be cut. ``problem`` is empty, or says
+    why the format couldn't be run at all.
+    """
+
+    weights_format: str
+    engine: str = ""
+    whole: tuple[Comparison, ...] = ()
+    tiled: tuple[Comparison, ...] = ()
+    problem: str = ""
+    note: str = ""
+
+    @property
+    def passed(self) -> bool:
+        """Whether the format ran and every difference is allowed."""
+        return not self.problem and all(
+            comparison.passed for comparison in (*self.whole, *self.tiled)
+        )
+
+    @property
+    def sentence(self) -> str:
+        """The verdict, for people."""
+        if self.problem:
+            return f"{self.weights_format}: not run. {self.problem}"
+        worst = _worst(self.whole)
+        text = f"{'Passed' if worst.passed else 'Failed'}: {worst.sentence}"
+        if self.tiled:
+            cut = _worst(self.tiled)
+            text += (
+                f" In tiles: {'the same' if cut.passed else 'not the same'} "
+                f"({cut.difference:.2g})."
+            )
+        return f"{self.weights_format} ({self.engine}) {text} {self.note}".strip()
+
+
+@dataclass(frozen=True)
+class PackageTested(Event):
+    """All weights formats were tested."""
+
+    results: tuple[FormatTested, ...]
+
+    @property
+    def passed(self) -> bool:
+        """Whether at least one format ran, and all that ran passed."""
+        ran = [result for result in self.results if not result.problem]
+        return bool(ran) and all(result.passed for result in ran)
+
+    @property
+    def verdict(self) -> str:
+        """One sentence for the whole test."""
+        ran = [result for result in self.results if not result.problem]
+        if not ran:
+            return "Not tested: " + " ".join(result.problem for result in self.results)
+        worst = _worst([c for result in ran for c in (*result.whole, *result.tiled)])
+        return f"{'Passed' if self.passed else 'Failed'}: {worst.sentence}"
+
+
+def testing_events(
+    package: ModelPackage,
+    *,
+    trusted: Collection[str] = (),
+    formats: Collection[str] | None = None,
+    device: str = "cpu",
+) -> Generator[Event]:
+    """Run a package on its own test tensors and compare the results.
+
+    Parameters
+    ----------
+    package
+        The model.
+    trusted
+        sha256 of the code that the user agreed to run.
+    formats
+        Weights formats to test; default: all that run here.
+    device
+        Where to run it.
+
+    Yields
+    ------
+    Event
+        `Progress`, `FormatTested` for each weights format, `PackageTested` last.
+        Closing the generator stops the test.
+
+    Raises
+    ------
+    ModelError
+        If the package has no usable test tensors, or no weights that run here.
+    """
+    images = [
+        _image(spec, array)
+        for spec, array in zip(package.inputs, package.test_inputs(), strict=True)
+        if not spec.optional or array is not None
+    ]
+    expected = package.test_outputs()
+    runnable = dict.fromkeys(f for _, f in usable_engines(package, device=device))
+    chosen = [f for f in runnable if formats is None or f in formats]
+    if not chosen:
+        raise ModelError(
+            f"None of the weights of {package.name} ({', '.join(package.weights)}) "
+            "can be run here."
+        )
+    results = []
+    for weights_format in chosen:
+        yield Message(f"Testing the {weights_format} weights …")
+        result = yield from _test_format(
+            package, weights_format, images, expected, trusted, device
+        )
+        results.append(result)
+        yield result
+    yield PackageTested(tuple(results))
+
+
+def compare(
+    output: str, expected: np.ndarray, actual: np.ndarray, tolerance: Tolerance
+) -> Comparison:
+    """Compare an output with what it should be.
+
+    Parameters
+    ----------
+    output
+        Name of the output.
+    expected, actual
+        Arrays; different shapes are a failure, not an error.
+    tolerance
+        What is allowed.
+    """
+    if expected.shape != actual.shape:
+        return Comparison(output, expected, actual, np.inf, 0.0, False)
+    difference = np.abs(actual.astype(np.float64) - expected.astype(np.float64))
+    # Where both are the same infinity or NaN there is nothing to compare.
+    same = (actual == expected) | (np.isnan(actual) & np.isnan(expected))
+    difference = np.where(same, 0.0, np.nan_to_num(difference, nan=np.inf))
+    allowed = tolerance.absolute + tolerance.relative * np.abs(
+        np.nan_to_num(expected.astype(np.float64), posinf=0, neginf=0)
+    )
+    mismatched = int((difference > allowed).sum())
+    passed = mismatched <= tolerance.per_million * 1e-6 * difference.size
+    # The element that is worst in terms of what is allowed there.
+    worst = int((difference / allowed).argmax()) if difference.size else 0
+    return Comparison(
+        output,
+        expected,
+        actual,
+        float(difference.flat[worst]) if difference.size else 0.0,
+        float(allowed.flat[worst]) if difference.size else 0.0,
+        passed,
+    )
+
+
+def tolerance_of(package: ModelPackage, output: str, weights_format: str) -> Tolerance:
+    """Return what a package says about how well its results can be reproduced."""
+    config = package.description.config.bioimageio
+    for entry in getattr(config, "reproducibility_tolerance", ()) or ():
+        outputs = [str(name) for name in entry.output_ids]
+        if (not outputs or output in outputs) and (
+            not entry.weights_formats or weights_format in entry.weights_formats
+        ):
+            return Tolerance(
+                float(entry.absolute_tolerance),
+                float(entry.relative_tolerance),
+                float(entry.mismatched_elements_per_million),
+            )
+    return Tolerance()
+
+
+def _test_format(
+    package: ModelPackage,
+    weights_format: str,
+    images: Sequence[Image],
+    expected: Sequence[np.ndarray],
+    trusted: Collection[str],
+    device: str,
+) -> Generator[Event, None, FormatTested]:
+    only = replace(package, weights={weights_format: package.weights[weights_format]})
+    engine = _ENGINES[weights_format]
+    try:
+        runtime = load_runtime(only, engine=engine, device=device, trusted=trusted)
+    except (ModelError, TrustError) as error:
+        return FormatTested(weights_format, engine, problem=str(error))
+    try:
+        outputs, halo = yield from _predict(only, runtime, images, _sizes(images[0]))
+        tolerances = [
+            tolerance_of(package, spec.id, weights_format) for spec in package.outputs
+        ]
+        whole = tuple(
+            compare(spec.id, array, _in_order(spec, image, array), tolerance)
+            for spec, array, image, tolerance in zip(
+                package.outputs, expected, outputs, tolerances, strict=True
+            )
+        )
+        tiled, note = yield from _test_tiles(only, runtime, images, halo, outputs)
+    except Im2ImError as error:
+        return FormatTested(weights_format, engine, problem=str(error))
+    finally:
+        runtime.close()
+    return FormatTested(weights_format, engine, whole, tiled, note=note)
+
+
+def _test_tiles(
+    package: ModelPackage,
+    runtime: Runtime,
+    images: Sequence[Image],
+    halo: Mapping[str, int],
+    outputs: Sequence[Image],
+) -> Generator[Event, None, tuple[tuple[Comparison, ...], str]]:
+    """Compare a prediction in tiles with one in one piece, of the same image."""
+    sizes = _sizes(images[0])
+    spatial = [axis for axis in package.inputs[0].axes if axis.name in SPATIAL_AXES]
+    if all(isinstance(axis.size, FixedSize) for axis in spatial):
+        return (), "It always works in tiles of this size."
+    tile = {
+        axis: max(size // 2 + 2 * halo.get(axis, 0), 1) for axis, size in sizes.items()
+    }
+    grown = list(images)
+    if len(images) == 1 and all(tile[axis] >= sizes[axis] for axis in sizes):
+        # A test image is often smaller than what the halo needs: repeat it.
+        count = min(_LONGEST, 2 + 4 * halo.get("x", 0) // max(sizes.get("x", 1), 1))
+        grown = [_repeated(images[0], "x", count)]
+        sizes = _sizes(grown[0])
+        tile |= {"x": max(sizes["x"] // 2 + 2 * halo.get("x", 0), 1)}
+        outputs, _ = yield from _predict(package, runtime, grown, sizes)
+    cut, _ = yield from _predict(package, runtime, grown, tile)
+    comparisons = []
+    for spec, one, other in zip(package.outputs, outputs, cut, strict=True):
+        first, second = one.read(), other.read()
+        spread = float(first.std(dtype=np.float64)) if first.dtype.kind == "f" else 0.0
+        comparisons.append(
+            compare(spec.id, first, second, Tolerance(1e-3 * max(spread, 1e-6)))
+        )
+    return tuple(comparisons), ""
+
+
+def _predict(
+    package: ModelPackage,
+    runtime: Runtime,
+    images: Sequence[Image],
+    tile: Mapping[str, int],
+) -> Generator[Event, None, tuple[tuple[Image, ...], Mapping[str, int]]]:
+    """Predict with tiles of that size; return the outputs and the halo."""
+    from napari_im2im.inference.prediction import predict_with
+
+    config = PredictConfig(model=str(package.path), tile=dict(tile), device="cpu")
+    halo: Mapping[str, int] = {}
+    outputs: tuple[Image, ...] = ()
+    for event in predict_with(package, runtime, config, images):
+        if isinstance(event, PredictionStarted):
+            halo = event.halo
+        elif isinstance(event, PredictionFinished):
+            outputs = event.outputs
+        elif isinstance(event, TileDone):
+            yield Progress(event.index, event.total, "tiles")
+    return outputs, halo
+
+
+def _image(spec: TensorSpec, array: np.ndarray) -> Image:
+    """Return a test tensor as an image; a batch becomes a time series."""
+    names = list(spec.axis_names)
+    if "batch" in names:
+        batch = names.index("batch")
+        if array.shape[batch] == 1:
+            array = array.squeeze(batch)
+            names.remove("batch")
+        elif "time" not in names:
+            names[batch] = "time"
+    strange = [name for name in names if name not in AXES]
+    if strange:
+        raise ModelError(
+            f"The test tensor of {spec.id} has an axis {strange[0]!r}: it is no image "
+            "and can't be tested here."
+        )
+    return Image(array, tuple(names), name=spec.id)
+
+
+def _in_order(spec: TensorSpec, image: Image, expected: np.ndarray) -> np.ndarray:
+    """Return an output with the axes of its tensor."""
+    names = list(spec.axis_names)
+    if "batch" in names and "time" in image.axes and "time" not in names:
+        names[names.index("batch")] = "time"
+    axes: list[Any] = [name for name in names if name != "batch"]
+    array = image.read(axes=axes)
+    if "batch" in names:
+        array = np.expand_dims(array, names.index("batch"))
+    return array
+
+
+def _sizes(image: Image) -> dict[str, int]:
+    return {axis: n for axis, n in image.sizes.items() if axis in SPATIAL_AXES}
+
+
+def _repeated(image: Image, axis: str, count: int) -> Image:
+    """Return an image continued ``count`` times by reflection along an axis."""
+    pixels = image.read()
+    at = image.axes.index(axis)
+    parts = [np.flip(pixels, at) if n % 2 else pixels for n in range(count)]
+    return replace(image, data=np.concatenate(parts, at))
+
+
+def _worst(comparisons: Sequence[Comparison]) -> Comparison:
+    return max(
+        comparisons,
+        key=lambda c: (not c.passed, c.difference / max(c.allowed, 1e-30)),
+    )
