@@ -11,6 +11,7 @@ from qtpy.QtCore import Signal
 from qtpy.QtWidgets import QVBoxLayout, QWidget
 
 from napari_im2im.docks.axes_row import AxesRow
+from napari_im2im.docks.copy_as import Origin
 from napari_im2im.docks.layer_row import LayerRow
 from napari_im2im.docks.layers import (
     full_resolution,
@@ -110,6 +111,17 @@ class InputRow(QWidget):  # type: ignore[misc]
             return None
         images = [self._single(layer) for layer in layers]
         return stack_channels(images)
+
+    def origin(self) -> Origin:
+        """Return where the image comes from: its file, if it is one, or layers."""
+        names = tuple(layer.name for layer in self.layers)
+        return Origin(names, self.axes_row.axes, self._file())
+
+    def _file(self) -> str | None:
+        """Return the file that a layer shows alone and whole."""
+        path = self.layers[0].source.path if len(self.layers) == 1 else None
+        users = [one for one in self.layer_row.available if one.source.path == path]
+        return str(path) if path and len(users) == 1 else None
 
     def reset_choices(self, event: Any = None) -> None:
         """Read the layers of the viewer again."""

@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     import napari
     from napari.layers import Layer
 
+    from napari_im2im.docks.copy_as import Origin
     from napari_im2im.events import Event
     from napari_im2im.images.image import Image
 
@@ -49,8 +50,6 @@ OPTIONS = {
     "test_time_augmentation": "Mean over flips",
     "output": "Write to",
 }
-
-_LETTERS = {"time": "t", "channel": "c"}
 
 
 class PredictWidget(Dock):
@@ -71,6 +70,7 @@ class PredictWidget(Dock):
         self.actions = ResultActions(napari_viewer)
         self._facts: ModelFacts | None = None
         self._run: PredictionRun | None = None
+        self._origins: list[Origin] = []
         self._form = Form()
         self._arrange()
         settings = load_settings().get("predict", {})
@@ -190,10 +190,11 @@ class PredictWidget(Dock):
             values["region"] = self.region.region(
                 first.layers[0], first.layer_axes(), spatial
             )
-            files = [image.source for image in images if image.source]
-            if len(files) == len(images):
-                values["inputs"] = [str(file) for file in files]
-                values["axes"] = "".join(_LETTERS.get(a, a) for a in images[0].axes)
+            origins = [row.origin() for row in self.inputs]
+            files = [origin.file for origin in origins if origin.file]
+            if len(files) == len(origins):
+                values["inputs"] = files
+                values["axes"] = origins[0].letters
             if "output" not in values:
                 values["output"] = result_path(images[0], self._facts, values["region"])
         try:
@@ -216,6 +217,7 @@ class PredictWidget(Dock):
             return
         images = self._images()
         config = self._make_config(images)
+        self._origins = [row.origin() for row in self.inputs]
         first = self.inputs[0]
         results = ResultLayers(
             self.viewer,
@@ -241,7 +243,7 @@ class PredictWidget(Dock):
             remember(pace={**paces, run.config.model: run.pace})
         if run.results.layers:
             self.actions.show_results(
-                run.results.source, run.results.layers, run.config
+                run.results.source, run.results.layers, (run.config, self._origins)
             )
 
     # -- afterwards ---------------------------------------------------------------

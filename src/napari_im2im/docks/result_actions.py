@@ -22,11 +22,15 @@ from napari_im2im.docks.copy_as import as_command, as_python, as_yaml
 from napari_im2im.docks.job_row import sentence
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     import napari
     from napari.layers import Layer
     from pydantic import BaseModel
+
+    from napari_im2im.docks.copy_as import Origin
+
+    JobText = tuple[BaseModel, Sequence[Origin]]
 
 
 class ResultActions(QWidget):  # type: ignore[misc]
@@ -41,12 +45,12 @@ class ResultActions(QWidget):  # type: ignore[misc]
         self._source: Layer | None = None
         self._results: list[Layer] = []
         self._before: dict[Layer, bool] = {}
-        self.config: BaseModel | None = None
+        self._job: JobText | None = None
         self.compare = QPushButton("Compare")
         self.compare.setCheckable(True)
         self.compare.setToolTip("Source and results side by side, or as before")
         self.compare.toggled.connect(self._compare)
-        self.copy = copy_button(lambda: self.config, "predict")
+        self.copy = copy_button(lambda: self._job, "predict")
         self.result = self._layer_box(self._result_choices, "Result to measure")
         self.truth = self._layer_box(self._truth_choices, "Measure against")
         self.measure = QPushButton("Measure")
@@ -72,11 +76,11 @@ class ResultActions(QWidget):  # type: ignore[misc]
         self.outcome.hide()
 
     def show_results(
-        self, source: Layer, results: Sequence[Layer], config: BaseModel
+        self, source: Layer, results: Sequence[Layer], job: JobText
     ) -> None:
         """Offer what can be done with these layers."""
         self.compare.setChecked(False)
-        self._source, self._results, self.config = source, list(results), config
+        self._source, self._results, self._job = source, list(results), job
         self.outcome.hide()
         self.reset_choices()
         self.show()
@@ -129,7 +133,7 @@ class ResultActions(QWidget):  # type: ignore[misc]
         else:
             for layer, visible in self._before.items():
                 layer.visible = visible
-        self._viewer.grid.enabled = on
+        self._viewer.canvas.grid.enabled = on
 
 
 def sentence_word(text: str) -> QWidget:
@@ -140,13 +144,13 @@ def sentence_word(text: str) -> QWidget:
     return label
 
 
-def copy_button(config: Any, command: str) -> QToolButton:
+def copy_button(job: Callable[[], JobText | None], command: str) -> QToolButton:
     """Return a button that copies a job as a command line, Python or YAML.
 
     Parameters
     ----------
-    config
-        Returns the job, or None.
+    job
+        Returns the job and where its images come from, or None.
     command
         ``"train"`` or ``"predict"``.
     """
@@ -157,17 +161,17 @@ def copy_button(config: Any, command: str) -> QToolButton:
     button.setPopupMode(QToolButton.ToolButtonPopupMode.InstantPopup)
     menu = QMenu(button)
     writers = {
-        "Command line": lambda job: as_command(job, command),
-        "Python": lambda job: as_python(job, command),
+        "Command line": lambda config, images: as_command(config, command, images),
+        "Python": lambda config, images: as_python(config, command, images),
         "YAML": as_yaml,
     }
     for title, write in writers.items():
         action = menu.addAction(title)
-        action.triggered.connect(lambda _=False, write=write: _copy(config(), write))
+        action.triggered.connect(lambda _=False, write=write: _copy(job(), write))
     button.setMenu(menu)
     return button
 
 
-def _copy(job: BaseModel | None, write: Any) -> None:
+def _copy(job: JobText | None, write: Callable[..., str]) -> None:
     if job is not None:
-        QApplication.clipboard().setText(write(job))
+        QApplication.clipboard().setText(write(*job))

@@ -256,8 +256,12 @@ class TrainWidget(Dock):
             data["targets"] = self.target_files.patterns
             names = [[Path(p).stem for p in data[k]] for k in ("inputs", "targets")]
         else:
-            data["input_channels"] = self.input.channels
-            data["target_channels"] = self.target.channels
+            for role, row in (("input", self.input), ("target", self.target)):
+                data[f"{role}_channels"] = row.channels
+                origin = row.origin()
+                if origin.file is not None and not self._crop:
+                    data[f"{role}s"] = [origin.file]
+                    data[f"{role}_axes"] = origin.letters
         effort = values.setdefault("effort", {})
         if not {"steps", "epochs"} & set(effort):
             effort["seconds"] = EFFORTS[self.effort.currentText()]
@@ -326,7 +330,8 @@ class TrainWidget(Dock):
         remember(train={"effort": self.effort.currentText(), "options": texts})
         self.resume.hide()
         self.form.hide()
-        self.view.begin(config, channels)
+        origins = [self.input.origin(), self.target.origin()] if pairs else []
+        self.view.begin((config, origins), channels)
         self._start(partial(_train, config, pairs), self.view.hear, self._end)
         self.job_row.show_status("Loading …")
 

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from napari_im2im.docks.job_row import JobRow
-    from napari_im2im.training.config import TrainConfig
+    from napari_im2im.docks.result_actions import JobText
 
 
 class TrainingView(QWidget):  # type: ignore[misc]
@@ -55,8 +55,8 @@ class TrainingView(QWidget):  # type: ignore[misc]
         self.try_button = QPushButton("Try it")
         self.try_button.setToolTip("Open Predict with the best model so far")
         self.try_button.clicked.connect(self._try)
-        self.config: TrainConfig | None = None
-        self.copy = copy_button(lambda: self.config, "train")
+        self._job: JobText | None = None
+        self.copy = copy_button(lambda: self._job, "train")
         self._package: Path | None = None
         self._best_value = 0.0
         self._best_time = 0.0
@@ -77,9 +77,9 @@ class TrainingView(QWidget):  # type: ignore[misc]
         row.addWidget(self.copy, 1)
         layout.addLayout(row)
 
-    def begin(self, config: TrainConfig, target_channels: Sequence[str]) -> None:
+    def begin(self, job: JobText, target_channels: Sequence[str]) -> None:
         """Get ready for a new training."""
-        self.config = config
+        self._job = job
         self._package = None
         self.plot.clear()
         self.strip.clear()

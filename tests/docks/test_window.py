@@ -1,0 +1,72 @@
+"""The docks in a real window."""
+
+import numpy as np
+import pytest
+from qtpy.QtGui import QKeySequence, QShortcut
+from qtpy.QtWidgets import QScrollArea
+
+from napari_im2im.docks.opening import PLUGIN, open_dock
+
+
+def press_keys(dock, keys):
+    """Fire a shortcut; without a window manager a test has no keyboard focus."""
+    (shortcut,) = (
+        one for one in dock.findChildren(QShortcut) if one.key() == QKeySequence(keys)
+    )
+    shortcut.activated.emit()
+
+
+@pytest.fixture
+def window(make_napari_viewer):
+    return make_napari_viewer()
+
+
+def test_docks_do_their_job_in_the_window(
+    window, qtbot, fake_model, fake_prediction, fake_training
+):
+    # One test, because a window takes seconds to open.
+    fake_model()
+    job = fake_prediction(rows=16, wait=0.1)
+    window.add_image(np.zeros((5, 64, 64)), name="movie", axis_labels=("t", "y", "x"))
+    window.dims.set_current_step(0, 3)
+    train = open_dock(window, "Train")
+    predict = open_dock(window, "Predict")
+    assert open_dock(window, "Predict") is predict
+    qtbot.waitUntil(lambda: predict._facts is not None)
+    assert predict.inputs[0].layers == [window.layers["movie"]]
+
+    # Neither is cut off, nor has a horizontal scroll bar, in a narrow dock.
+    for dock in (train, predict):
+        (area,) = (a for a in dock.findChildren(QScrollArea) if a.parent() is dock)
+        assert area.widget().minimumSizeHint().width() <= 340
+
+    predict.region.setCurrentText("What I see now")
+    qtbot.waitUntil(predict.job_row.run_button.isEnabled)
+    press_keys(predict, "Ctrl+Return")
+    qtbot.waitUntil(lambda: len(window.layers) == 2)
+    assert job.config.region["time"] == (3, 4)
+    assert window.layers["movie → sharp"].translate[0] == 3
+    press_keys(predict, "Esc")
+    qtbot.waitUntil(lambda: not predict.running, timeout=3000)
+    assert "movie → sharp (partial)" in window.layers
+
+
+def test_closing_the_window_ends_a_job(
+    make_napari_viewer, qtbot, fake_model, fake_prediction
+):
+    fake_model()
+    job = fake_prediction(rows=16, wait=0.1)
+    window = make_napari_viewer()
+    window.add_image(np.zeros((64, 64)), name="phase")
+    predict = open_dock(window, "Predict")
+    qtbot.waitUntil(lambda: predict._facts is not None)
+    predict.run()
+    qtbot.waitUntil(lambda: len(window.layers) == 2)
+    assert window.window._task_status_manager.is_busy()
+    window.close()
+    assert job.closed
+
+
+def test_the_sample_opens_from_the_menu(window):
+    window.open_sample(PLUGIN, "virtual_staining")
+    assert [layer.name for layer in window.layers] == ["phase", "DAPI", "MAP2", "NFH"]
