@@ -149,7 +149,7 @@ def test_help_names_every_option_with_its_default(capsys):
     with pytest.raises(SystemExit) as end:
         main(["train", "--help"])
     assert end.value.code == DONE
-    text = capsys.readouterr().out
+    text = " ".join(capsys.readouterr().out.split())
     for option in options_of(Train).values():
         assert option.kind == "group" or f"--{option.name}" in text
     assert "(default: {l1: 1.0})" in text
