@@ -144,7 +144,7 @@ class PackageTested(Event):
         return f"{'Passed' if self.passed else 'Failed'}: {worst.sentence}"
 
 
-def testing_events(
+def reproduction_events(
     package: ModelPackage,
     *,
     trusted: Collection[str] = (),
