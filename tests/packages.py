@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import warnings
-from dataclasses import replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
@@ -209,14 +208,17 @@ def write_custom_package(
     network = network.eval()
     if test_outputs is None:
         test_outputs = _run(network, test_inputs)
-    content = replace(
-        tiny_content(),
+    content = PackageContent(
         name="Custom network",
+        text="A network as others might have made it.",
         network=network,
+        network_name="BasicUNet",
+        network_kwargs={},
         inputs=tuple(inputs),
         outputs=tuple(outputs),
         test_inputs=tuple(test_inputs),
         test_outputs=tuple(test_outputs),
+        timestamp=datetime(2026, 1, 1, tzinfo=UTC),
     )
     write_package(folder, content)
     (folder / "weights.pt").unlink()

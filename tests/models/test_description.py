@@ -127,9 +127,8 @@ def test_a_halo_beside_a_fixed_size_parses(tmp_path: Path) -> None:
     ("field", "value"),
     [
         ("cite", [{"text": "x", "url": "pass"}]),
-        ("license", "My own"),
-        ("authors", [{"name": "A/B", "orcid": "1"}]),
-        ("tags", "a"),
+        ("authors", [{"name": "A/B"}]),
+        ("git_repo", "somewhere"),
     ],
 )
 def test_a_mistake_in_what_nothing_needs_stops_no_model(

@@ -150,7 +150,7 @@ def test_files_outside_the_package_are_refused(
 
     folder = edited(tiny_folder, tmp_path / "model", refer)
 
-    with pytest.raises(ModelError, match=r"not inside the package|valid description"):
+    with pytest.raises(ModelError, match=r"not inside the package|absolute path"):
         load_package(folder)
 
 

@@ -20,10 +20,11 @@ DESCRIPTION_NAMES = ("bioimageio.yaml", "rdf.yaml", "model.yaml")
 
 MAX_DESCRIPTION_BYTES = 5 * 2**20
 
-# What a model runs without, so that a mistake there doesn't stop it.
+# What a model runs without, so that a mistake there doesn't stop it. Nothing that
+# names files: a wrong reference is a reason for caution, not for repair.
 _DISPENSABLE = frozenset(
-    "authors badges cite covers documentation git_repo icon license links maintainers "
-    "packaged_by parent tags timestamp training_data uploader version".split()
+    "authors badges cite git_repo license links maintainers packaged_by parent tags "
+    "timestamp training_data uploader version".split()
 )
 
 
@@ -265,6 +266,8 @@ def _build(content: dict[str, Any], path: Path) -> ModelDescr:
     invalid = {str(error.loc[0]) for error in errors if error.loc}
     if errors and invalid and invalid <= _DISPENSABLE & content.keys():
         rest = {key: value for key, value in content.items() if key not in invalid}
+        if "authors" in invalid:  # Format 0.4 demands one.
+            rest["authors"] = [{"name": "unknown"}]
         return _build(rest, path)
     reason = built.get_reason() if isinstance(built, InvalidDescr) else ""
     raise ModelError(

@@ -230,7 +230,9 @@ def build_network(
         ) from error
     size = patch or dict.fromkeys(spatial_axes, _PROBE_SIZES[0])
     output = _probe(network, in_channels, tuple(size[axis] for axis in spatial_axes))
-    if not isinstance(output, torch.Tensor) or output.shape[1] != out_channels:
+    expected = (1, out_channels)
+    is_image = isinstance(output, torch.Tensor) and output.ndim == 2 + len(spatial_axes)
+    if not is_image or tuple(output.shape[:2]) != expected:
         raise ConfigError(
             f"{config.name} doesn't return one image of {out_channels} channels, so it "
             f"can't learn pairs: choose one of {', '.join(CATALOGUE)}."
@@ -351,9 +353,7 @@ def _dynunet_kwargs(
     }
 
 
-def _probe(
-    network: torch.nn.Module, in_channels: int, shape: tuple[int, ...]
-) -> object:
+def _probe(network: torch.nn.Module, in_channels: int, shape: tuple[int, ...]) -> Any:
     """Run a copy of the network on tensors that have a shape, but no values."""
     import copy
 

@@ -80,7 +80,9 @@ class OnnxRuntime:
                 f"tensors, but {len(arrays)} are described."
             )
         feed = {
-            argument.name: array.astype(_DTYPES.get(argument.type, array.dtype))
+            argument.name: np.ascontiguousarray(
+                array, dtype=_DTYPES.get(argument.type, array.dtype)
+            )
             for argument, array in zip(
                 in_order([a.name for a in arguments], arguments, self._package),
                 arrays,
@@ -89,17 +91,13 @@ class OnnxRuntime:
         }
         try:
             outputs = self._session.run(None, feed)
-        except (
-            RuntimeError,
-            ValueError,
-            ort.capi.onnxruntime_pybind11_state.Fail,
-        ) as e:
-            if "allocate memory" in str(e):
-                raise MemoryError(str(e)) from e
+        except _ERRORS as error:
+            if "allocate memory" in str(error):
+                raise MemoryError(str(error)) from error
             raise ModelError(
                 f"{self._package.name} can't run on arrays of "
-                f"{[array.shape for array in arrays]}: {e}"
-            ) from e
+                f"{[array.shape for array in arrays]}: {' '.join(str(error).split())}"
+            ) from error
         return described_outputs(self._package, outputs)
 
     def close(self) -> None:
