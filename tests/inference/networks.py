@@ -8,6 +8,9 @@ import numpy as np
 import torch
 from torch import nn
 
+# Small networks lose more by threads than they gain.
+torch.set_num_threads(1)
+
 Network = Callable[[Sequence[np.ndarray]], list[np.ndarray]]
 
 

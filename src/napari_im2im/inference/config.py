@@ -30,11 +30,15 @@ class PredictConfig(BaseModel):
     output: Path | None = Field(
         None, description="OME-Zarr or TIFF to write; default: keep in memory."
     )
-    overwrite: bool = False
+    overwrite: bool = Field(False, description="Replace an output that exists.")
     resume: bool = Field(False, description="Continue an interrupted output.")
     device: str = Field("auto", description="auto, cpu, cuda, cuda:0, mps …")
-    engine: Literal["auto", "openvino", "onnxruntime", "torchscript", "torch"] = "auto"
-    precision: Literal["float32", "bfloat16", "float16"] = "float32"
+    engine: Literal["auto", "openvino", "onnxruntime", "torchscript", "torch"] = Field(
+        "auto", description="auto: the fastest that reproduces the model's own test."
+    )
+    precision: Literal["float32", "bfloat16", "float16"] = Field(
+        "float32", description="Of the computation; the output is float32."
+    )
     tile: dict[str, PositiveInt] | None = Field(
         None, description="Tile size by axis, halo included; default: automatic."
     )
@@ -45,6 +49,14 @@ class PredictConfig(BaseModel):
     )
     tolerance: PositiveFloat = Field(
         1e-3, description="Largest difference from the whole image, in std."
+    )
+    statistics: Literal["image", "bioimageio.core"] = Field(
+        "image",
+        description="image: as the specification says, of the whole image; "
+        "bioimageio.core: as that library computes them.",
+    )
+    unreadable: Literal["stop", "skip"] = Field(
+        "stop", description="What to do where the image can't be read."
     )
     batch_size: PositiveInt | None = Field(None, description="Tiles at once.")
     test_time_augmentation: bool = Field(

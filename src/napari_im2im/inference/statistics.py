@@ -8,7 +8,7 @@ where the model runs over channels.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -17,21 +17,12 @@ from napari_im2im.inference.distributions import Sketch, ValueCounts
 from napari_im2im.inference.steps import apply, bind, statistics_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
 
     from napari_im2im.inference.distributions import Distribution
+    from napari_im2im.inference.sources import Source
     from napari_im2im.inference.steps import Operation, StatisticsNeeded
     from napari_im2im.models.tensors import Step
-
-
-class Pixels(Protocol):
-    """Pixels of a tensor of any size: `axes` are the last axes of each block."""
-
-    axes: tuple[str, ...]
-
-    def blocks(self) -> Iterator[np.ndarray]:
-        """Return all pixels once, block by block, every block with all channels."""
-        ...
 
 
 class WholeTensor:
@@ -46,7 +37,7 @@ class WholeTensor:
         The raw pixels.
     """
 
-    def __init__(self, pixels: Pixels) -> None:
+    def __init__(self, pixels: Source) -> None:
         self._pixels = pixels
         self._counts: tuple[np.ndarray, np.ndarray] | None = None
         self._few_values: bool | None = None

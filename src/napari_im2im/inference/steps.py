@@ -360,3 +360,17 @@ _BINDERS: dict[str, _Binder] = {
     "softmax": _softmax,
     "zero_mean_unit_variance": _zero_mean_unit_variance,
 }
+
+
+def dtype_after(steps: Sequence[Step]) -> np.dtype[Any]:
+    """Return the data type that float32 pixels have after some steps."""
+    dtype: np.dtype[Any] = np.dtype(np.float32)
+    for step in steps:
+        if step.id == "ensure_dtype":
+            dtype = np.dtype(step.kwargs["dtype"])
+        elif step.id == "binarize":
+            dtype = np.dtype(np.bool_)
+        else:
+            wide = dtype.kind in "iuf" and dtype.itemsize > 4 - 2 * (dtype.kind != "f")
+            dtype = np.dtype(np.float64 if wide else np.float32)
+    return dtype

@@ -1,0 +1,223 @@
+"""Choosing tiles for one image and one model."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+import psutil
+
+from napari_im2im.errors import ConfigError
+from napari_im2im.inference.outputs import CHUNK_PIXELS
+from napari_im2im.inference.tiling import (
+    AxisGeometry,
+    Tile,
+    all_tiles,
+    choose_cores,
+    core_of_tile,
+    with_halo,
+)
+from napari_im2im.models.tensors import FixedSize, SteppedSize
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from napari_im2im.inference.config import PredictConfig
+    from napari_im2im.inference.geometry import ModelGeometry
+    from napari_im2im.inference.receptive_field import ReceptiveField
+
+_BYTES_PER_PIXEL = 640
+"""What a U-Net of 32 channels needs for each pixel of its input."""
+_LARGEST_ON_CPU = 3 * 2**29
+_SHARE_OF_FREE = 0.4
+_BLEND = 64
+
+
+@dataclass(frozen=True)
+class Plan:
+    """The tiles of one image.
+
+    Parameters
+    ----------
+    axes
+        How each axis is cut, halo included.
+    cores
+        Size of the cores by axis.
+    region
+        What is predicted, by axis.
+    overlap
+        Where tiles are blended: by how many pixels at each end; else empty.
+    message
+        What the user should know about it, or empty.
+    warning
+        Whether it stays visible.
+    """
+
+    axes: Mapping[str, AxisGeometry]
+    cores: Mapping[str, int]
+    region: Mapping[str, slice]
+    overlap: Mapping[str, int] = field(default_factory=dict)
+    message: str = ""
+    warning: bool = False
+
+    @property
+    def tiles(self) -> list[Tile]:
+        """All tiles, in the order of the image's pixels."""
+        return all_tiles(self.axes, self.cores, self.region)
+
+    @property
+    def tile_shape(self) -> dict[str, int]:
+        """Size of the largest tile by axis."""
+        return {
+            axis: max(geometry.sizes(self.cores[axis]))
+            for axis, geometry in self.axes.items()
+        }
+
+    @property
+    def halo(self) -> dict[str, int]:
+        """Pixels that tiles overlap at each end."""
+        return {axis: max(g.before, g.after) for axis, g in self.axes.items()}
+
+
+def axis_geometries(
+    geometry: ModelGeometry,
+    sizes: Mapping[str, int],
+    strides: Mapping[str, int],
+    *,
+    mirrored: bool = False,
+) -> dict[str, AxisGeometry]:
+    """Return how each axis can be cut, without halo yet.
+
+    Parameters
+    ----------
+    geometry
+        The model.
+    sizes
+        The image, in pixels of the first input with that axis.
+    strides
+        Stride by axis.
+    mirrored
+        Whether tiles must lie on the grid of the mirrored image too.
+    """
+    axes = {}
+    for axis, rule in geometry.rules.items():
+        grid = math.lcm(strides.get(axis, 1), geometry.denominators[axis])
+        if isinstance(rule, SteppedSize):
+            grid = math.lcm(grid, rule.step)
+            if mirrored and rule.minimum % rule.step == 0:
+                rule = SteppedSize(-(-rule.minimum // grid) * grid, grid)
+        axes[axis] = AxisGeometry(sizes[axis], rule, grid)
+    return axes
+
+
+def make_plan(
+    config: PredictConfig,
+    geometry: ModelGeometry,
+    axes: Mapping[str, AxisGeometry],
+    region: Mapping[str, slice],
+    receptive_field: ReceptiveField,
+    halo: Mapping[str, tuple[int, int]],
+    device: str,
+) -> Plan:
+    """Choose the tiles.
+
+    Parameters
+    ----------
+    config
+        What is asked for.
+    geometry, axes
+        The model and the image.
+    region
+        What is predicted, by axis.
+    receptive_field
+        Of the network.
+    halo
+        ``(before, after)`` by axis, if the network can be tiled exactly.
+    device
+        Where it runs; its free memory limits the tiles.
+    """
+    whole = {axis: g.core(1) if g.fits else 0 for axis, g in axes.items()}
+    if receptive_field.exact:
+        tiled = with_halo(axes, _only_cut(halo, geometry))
+        if all(g.fits for g in tiled.values()):
+            return Plan(tiled, _cores(config, geometry, tiled, device), region)
+        reason = "needs a halo that leaves nothing of its fixed size"
+    else:
+        reason = receptive_field.reason
+        free = free_memory(device) * 0.7
+        pixels = math.prod(g.padded for g in axes.values())
+        cut = any(whole[axis] < g.size for axis, g in axes.items())
+        asked = config.tile is not None
+        if not (cut or asked) and pixels * _BYTES_PER_PIXEL <= free:
+            message = f"Predicted in one piece, because this network {reason}."
+            return Plan(axes, whole, region, message=message)
+    overlap = {
+        axis: _overlap(g) for axis, g in axes.items() if axis not in geometry.untiled
+    }
+    blended = with_halo(axes, {axis: (n, n) for axis, n in overlap.items()})
+    cores = _cores(config, geometry, blended, device)
+    overlap = {axis: min(n, cores[axis] // 2) for axis, n in overlap.items()}
+    message = (
+        f"This network {reason}, so that its result depends on the tiles: they "
+        f"overlap by {2 * max(overlap.values(), default=0)} pixels and are blended."
+    )
+    return Plan(blended, cores, region, overlap, message, warning=True)
+
+
+def _only_cut(
+    halo: Mapping[str, tuple[int, int]], geometry: ModelGeometry
+) -> dict[str, tuple[int, int]]:
+    return {axis: h for axis, h in halo.items() if axis not in geometry.untiled}
+
+
+def _overlap(axis: AxisGeometry) -> int:
+    if isinstance(axis.rule, FixedSize):
+        return max(1, axis.rule.size // 8)
+    return max(1, min(_BLEND, axis.size // 4))
+
+
+def _cores(
+    config: PredictConfig,
+    geometry: ModelGeometry,
+    axes: Mapping[str, AxisGeometry],
+    device: str,
+) -> dict[str, int]:
+    asked = config.tile or {}
+    unknown = [axis for axis in asked if axis not in axes]
+    if unknown:
+        raise ConfigError(
+            f"There is no axis {unknown[0]!r} to tile: this model has "
+            f"{', '.join(axes)}."
+        )
+    cores = {
+        axis: core_of_tile(axes[axis], tile)
+        for axis, tile in asked.items()
+        if axis not in geometry.untiled
+    }
+    cores |= {axis: axes[axis].core(1) for axis in geometry.untiled}
+    free = {axis: g for axis, g in axes.items() if axis not in cores}
+    taken = math.prod(max(axes[axis].sizes(core)) for axis, core in cores.items())
+    limit = CHUNK_PIXELS.get(len(axes), 64)
+    most = most_pixels(device, config.precision) // taken
+    chosen = choose_cores(free, most, chunks=dict.fromkeys(free, limit))
+    return {axis: {**cores, **chosen}[axis] for axis in axes}
+
+
+def most_pixels(device: str, precision: str) -> int:
+    """Return how many pixels a tile may have for the memory that is free."""
+    usable = free_memory(device) * _SHARE_OF_FREE
+    if device == "cpu":
+        usable = min(usable, _LARGEST_ON_CPU)
+    per_pixel = _BYTES_PER_PIXEL if precision == "float32" else _BYTES_PER_PIXEL // 2
+    return max(1, int(usable / per_pixel))
+
+
+def free_memory(device: str) -> int:
+    """Return the free bytes of a device."""
+    if device.startswith("cuda"):
+        import torch
+
+        free, _ = torch.cuda.mem_get_info(device)
+        return int(free)
+    return int(psutil.virtual_memory().available)

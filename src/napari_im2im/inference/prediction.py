@@ -1,0 +1,221 @@
+"""Predicting images of any size, exactly and in constant memory."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING, Any
+
+from napari_im2im.errors import ConfigError
+from napari_im2im.events import (
+    Message,
+    PredictionFinished,
+    PredictionStarted,
+    Progress,
+    TileDone,
+)
+from napari_im2im.inference.journal import Journal
+from napari_im2im.inference.outputs import check_paths
+from napari_im2im.inference.pipeline import Pipeline, Shrunk
+from napari_im2im.inference.results import ResultWriter
+from napari_im2im.inference.setup import Setup, prepare_prediction
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Generator, Mapping, Sequence
+
+    from napari_im2im.events import Event
+    from napari_im2im.images.image import Image
+    from napari_im2im.inference.config import PredictConfig
+    from napari_im2im.inference.jobs import Job
+    from napari_im2im.inference.setup import Model
+    from napari_im2im.models.runtimes import Runtime
+
+
+def predict_events(
+    config: PredictConfig,
+    images: Sequence[Image] | None = None,
+    *,
+    trusted: Collection[str] = (),
+) -> Generator[Event, None, None]:
+    """Predict an image, telling how far it is; closing the generator stops it.
+
+    Parameters
+    ----------
+    config
+        What to predict, with which model.
+    images
+        One image for each input of the model; default: the files of ``config``.
+    trusted
+        sha256 of the code that the user agreed to run.
+
+    Yields
+    ------
+    Event
+        `Progress` while the image and the model are looked at, `PredictionStarted`,
+        a `TileDone` for each tile, `PredictionFinished`; `Message` where something
+        should be known.
+
+    Raises
+    ------
+    ConfigError
+        If image and model don't fit, or the output can't be written there.
+    ImageError
+        If the image can't be read or isn't finite.
+    ModelError
+        If the model can't be applied.
+    """
+    from napari_im2im.models.package import load_package
+    from napari_im2im.models.runtimes import load_runtime
+
+    package = load_package(config.model)
+    opened = list(images) if images is not None else _opened(config)
+    engine = config.engine
+    if config.resume and config.output is not None:
+        header = _header(config)
+        engine = header.get("engine", engine)
+    yield Progress(0, 0, f"loading {package.name}")
+    runtime = load_runtime(
+        package,
+        engine=engine,
+        device=config.device,
+        precision=config.precision,
+        trusted=trusted,
+    )
+    try:
+        yield from predict_with(package, runtime, config, opened)
+    finally:
+        runtime.close()
+
+
+def _opened(config: PredictConfig) -> list[Image]:
+    from napari_im2im.images import open_image
+
+    if not config.inputs:
+        raise ConfigError("No image was given: choose one to predict.")
+    return [open_image(path, axes=config.axes) for path in config.inputs]
+
+
+def predict_with(
+    model: Model, runtime: Runtime, config: PredictConfig, images: Sequence[Image]
+) -> Generator[Event, None, None]:
+    """Predict with a model that is loaded already; see `predict_events`.
+
+    Parameters
+    ----------
+    model
+        A `ModelPackage`, or what else describes a model.
+    runtime
+        What runs it.
+    """
+    started = time.perf_counter()
+    header = _header(config)
+    if config.output is not None and not header:
+        check_paths([config.output], overwrite=config.overwrite)
+    setup = yield from prepare_prediction(model, runtime, config, images, header)
+    journal = _journal(config, setup, header)
+    jobs = setup.remaining(journal.done if journal else set())
+    total = len(setup.jobs)
+    finished = total - len(jobs)
+    if setup.plan.message:
+        yield Message(setup.plan.message, "warning" if setup.plan.warning else "info")
+    outputs = setup.images()
+    yield PredictionStarted(
+        outputs=outputs,
+        tiles=total,
+        tile_shape=setup.plan.tile_shape,
+        halo=setup.plan.halo,
+        engine=runtime.engine,
+        device=runtime.device,
+        done=finished,
+    )
+    yield from _tiles(setup, jobs, config, journal)
+    yield Progress(total, total, "finishing")
+    outputs = setup.finish()
+    if journal:
+        journal.remove()
+    yield PredictionFinished(
+        outputs=outputs,
+        seconds=time.perf_counter() - started,
+        metadata=outputs[0].metadata,
+    )
+
+
+def _tiles(
+    setup: Setup, jobs: Sequence[Job], config: PredictConfig, journal: Journal | None
+) -> Generator[Event, None, None]:
+    """Run the pipeline, and say of each tile that it is done."""
+    runner = setup.runner
+    writer = ResultWriter(
+        setup.targets,
+        setup.geometry,
+        setup.matching,
+        setup.plan,
+        oriented=bool(runner.orientations),
+    )
+    pipeline: Pipeline[Job] = Pipeline(
+        prepare=runner.prepare,
+        compute=runner.compute,
+        write=writer.write,
+        split=runner.split,
+        cost=runner.cost,
+        skip_unreadable=config.unreadable == "skip",
+    )
+    total, index = len(setup.jobs), len(setup.jobs) - len(jobs)
+    for result in pipeline.run(jobs):
+        if isinstance(result, Shrunk):
+            halves = runner.split(result.job)
+            total += len(halves) - 1
+            sizes = " × ".join(str(t.size) for t in halves[0].tile.values())
+            yield Message(
+                f"Memory was short: went on with tiles of {sizes}.", "warning"
+            )
+            continue
+        if result.problem:
+            yield Message(f"A tile was left out: {result.problem}", "warning")
+        elif journal:
+            journal.add(result.job.key)
+        index += 1
+        total = max(total, index)
+        region = {axis: part.core for axis, part in result.job.tile.items()}
+        at = result.job.planes[0].at
+        region |= {axis: slice(i, i + 1) for axis, i in at.items()}
+        yield TileDone(index, total, region, result.seconds)
+
+
+def _journal_path(config: PredictConfig) -> Journal | None:
+    if config.output is None:
+        return None
+    return Journal(config.output.with_name(f".{config.output.name}.journal"))
+
+
+def _header(config: PredictConfig) -> Mapping[str, Any]:
+    """Return what an interrupted job was making, if it is to be resumed."""
+    journal = _journal_path(config)
+    if journal is None or not config.resume or not journal.exists():
+        return {}
+    journal.read()
+    return journal.header
+
+
+def _journal(
+    config: PredictConfig, setup: Setup, header: Mapping[str, Any]
+) -> Journal | None:
+    """Open the outputs, and the journal that belongs to them."""
+    journal = _journal_path(config)
+    if journal is None:
+        setup.open(resume=False)
+        return None
+    wanted = setup.header()
+    if header and header != wanted:
+        changed = [key for key in wanted if header.get(key) != wanted[key]]
+        raise ConfigError(
+            f"{config.output} was begun with another {', '.join(changed)}: resume it "
+            "as it was, or start again with overwrite."
+        )
+    # Tiles that are blended add up, so that a tile must not be written twice.
+    resume = bool(header) and not setup.plan.overlap
+    setup.open(resume=resume)
+    if resume:
+        journal.read()
+    else:
+        journal.start(wanted)
+    return journal

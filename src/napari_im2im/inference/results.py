@@ -1,0 +1,285 @@
+"""Postprocessing and writing of what the network made of tiles."""
+
+from __future__ import annotations
+
+import shutil
+from dataclasses import dataclass, field
+from itertools import product
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from napari_im2im.images.image import Image
+from napari_im2im.images.ome_zarr import add_pyramid, create_ome_zarr
+from napari_im2im.images.writing import save_image
+from napari_im2im.inference.blending import ramp, weighted, widened
+from napari_im2im.inference.outputs import tile_parts
+from napari_im2im.inference.sources import Source
+from napari_im2im.inference.statistics import WholeTensor, bind_steps
+from napari_im2im.inference.steps import Operation, apply, bind, statistics_of
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+    from pathlib import Path
+
+    from napari_im2im.inference.geometry import ModelGeometry
+    from napari_im2im.inference.jobs import Computed, Job
+    from napari_im2im.inference.matching import Matching
+    from napari_im2im.inference.outputs import OutputLayout
+    from napari_im2im.inference.planning import Plan
+    from napari_im2im.models.tensors import Step
+
+
+@dataclass
+class Target:
+    """One output and the array that it is written to.
+
+    Parameters
+    ----------
+    layout
+        What the image looks like.
+    path
+        File to write; None keeps it in memory.
+    head, tail
+        Steps of postprocessing that are applied to each tile, and those after
+        them: they follow at the end where `deferred`.
+    spread
+        Whether it is the spread of the test-time augmentation.
+    deferred
+        Whether the tail needs the whole result first.
+    """
+
+    layout: OutputLayout
+    path: Path | None
+    head: Sequence[Operation]
+    tail: Sequence[Step]
+    spread: bool = False
+    deferred: bool = False
+    array: Any = None
+    raw: Any = None
+    _tail: list[Operation] = field(default_factory=list)
+
+    @property
+    def _store(self) -> Path | None:
+        """The Zarr store that is filled: the output, or what becomes it."""
+        if self.path is None or self.path.suffix == ".zarr":
+            return self.path
+        return self.path.with_name(f".{self.path.name}.unfinished.zarr")
+
+    @property
+    def _raw_store(self) -> Path | None:
+        if self.path is None:
+            return None
+        return self.path.with_name(f".{self.path.name}.raw.zarr")
+
+    def open(self, *, resume: bool, overwrite: bool) -> None:
+        """Make the arrays, or open those of an interrupted job."""
+        layout = self.layout
+        if not self.deferred:
+            axes = layout.spec.axis_names
+            self._tail = [bind(step, axes) for step in self.tail]
+        if self._store is None:
+            self.array = np.zeros(layout.shape, layout.dtype)
+            self.raw = np.zeros(layout.shape, np.float32) if self.deferred else None
+            return
+        import zarr
+
+        hidden = self._store != self.path
+        if resume:
+            self.array = zarr.open_group(self._store, mode="r+")["0"]
+        else:
+            self.array = create_ome_zarr(
+                self._store,
+                shape=layout.shape,
+                axes=layout.axes,
+                dtype=layout.dtype,
+                scale=layout.scale,
+                units=layout.units,
+                channel_names=layout.channel_names,
+                chunks=layout.chunks,
+                metadata=layout.metadata,
+                overwrite=overwrite or hidden,
+            )
+        if self.deferred and resume:
+            self.raw = zarr.open_array(self._raw_store, mode="r+")
+        elif self.deferred:
+            self.raw = zarr.create_array(
+                self._raw_store,
+                shape=layout.shape,
+                dtype="float32",
+                chunks=layout.chunks,
+                overwrite=True,
+            )
+
+    def write(
+        self, key: tuple[slice, ...], pixels: np.ndarray, *, add: bool = False
+    ) -> None:
+        """Write one tile of one plane, in the tensor's axes, after the head.
+
+        Parameters
+        ----------
+        key
+            Where.
+        pixels
+            What.
+        add
+            Whether neighbours add up there.
+        """
+        if self.deferred or (self.spread and add):
+            where = self.raw if self.deferred else self.array
+            pixels = self.layout.to_image(pixels).astype(np.float32, copy=False)
+            where[key] = where[key] + pixels if add else pixels
+            return
+        self.array[key] = self._cast(apply(self._tail, pixels))
+
+    def _cast(self, pixels: np.ndarray) -> np.ndarray:
+        return self.layout.to_image(pixels).astype(self.layout.dtype, copy=False)
+
+    def finish(
+        self,
+        matching: Matching,
+        references: Sequence[Mapping[str, WholeTensor]],
+        as_bioimageio_core: bool,
+    ) -> None:
+        """Apply what needed the whole result, block by block."""
+        if not self.deferred:
+            return
+        layout = self.layout
+        image = Image(self.raw, layout.axes, name="the result")
+        names = layout.spec.axis_names
+        for group in range(matching.groups):
+            first = group * layout.channels
+            channels = tuple(range(first, first + layout.channels))
+            source = Source(
+                image, channels if "channel" in layout.axes else None, names
+            )
+            operations = bind_steps(
+                self.tail,
+                WholeTensor(source),
+                f"the output {layout.spec.id!r}",
+                references=references[group],
+                as_bioimageio_core=as_bioimageio_core,
+            )
+            for region in _blocks(layout):
+                pixels = apply(operations, source.read(region))
+                parts = {**region}
+                if "channel" in layout.axes:
+                    parts["channel"] = slice(first, first + layout.channels)
+                key = tuple(parts[axis] for axis in layout.axes)
+                pixels = _in_order(pixels, source.order, layout.axes)
+                self.array[key] = pixels.astype(layout.dtype, copy=False)
+
+    def close(self, *, overwrite: bool) -> Any:
+        """Complete the file; return the data of the output image."""
+        if self.path is None:
+            return self.array
+        if self._store != self.path:
+            image = self.layout.image(self.array, self.path.name)
+            save_image(image, self.path, overwrite=overwrite)
+            shutil.rmtree(self._store)  # type: ignore[arg-type]
+        else:
+            labels = self.layout.metadata.get("kind") == "labels"
+            add_pyramid(self.path, method="nearest" if labels else "mean")
+        if self._raw_store is not None and self._raw_store.exists():
+            shutil.rmtree(self._raw_store)
+        return self.array
+
+
+def _in_order(
+    pixels: np.ndarray, have: Sequence[str], wanted: Sequence[str]
+) -> np.ndarray:
+    """Bring axes into another order; those that aren't wanted have size 1."""
+    extra = [i for i, axis in enumerate(have) if axis not in wanted]
+    pixels = pixels.transpose([*extra, *(have.index(axis) for axis in wanted)])
+    return pixels.reshape(pixels.shape[len(extra) :])
+
+
+def _blocks(layout: OutputLayout) -> Iterator[dict[str, slice]]:
+    """Yield regions of whole chunks, every one with all channels."""
+    axes = [axis for axis in layout.axes if axis != "channel"]
+    sizes = dict(zip(layout.axes, layout.shape, strict=True))
+    chunks = dict(zip(layout.axes, layout.chunks, strict=True))
+    ranges = [range(0, sizes[axis], chunks[axis]) for axis in axes]
+    for corner in product(*ranges):
+        yield {
+            axis: slice(start, min(start + chunks[axis], sizes[axis]))
+            for axis, start in zip(axes, corner, strict=True)
+        }
+
+
+@dataclass
+class ResultWriter:
+    """Cuts the core out of each result and writes it to the outputs."""
+
+    targets: Sequence[Target]
+    geometry: ModelGeometry
+    matching: Matching
+    plan: Plan
+    oriented: bool
+
+    def write(self, job: Job, computed: Computed) -> None:
+        """Write what the network made of a job."""
+        for target in self.targets:
+            results = computed.spreads if target.spread else computed.results
+            assert results is not None
+            result = results[target.layout.index]
+            names = target.layout.spec.axis_names
+            for number, plane in enumerate(job.planes):
+                pixels = result
+                if "batch" in names:
+                    pixels = pixels.take([number], names.index("batch"))
+                if not self.oriented:
+                    pixels = apply(target.head, pixels)
+                self._write_plane(target, job, plane.group, plane.at, pixels)
+
+    def _write_plane(
+        self,
+        target: Target,
+        job: Job,
+        group: int,
+        at: Mapping[str, int],
+        pixels: np.ndarray,
+    ) -> None:
+        plan, layout = self.plan, target.layout
+        tile = job.tile
+        if plan.overlap:
+            tile = {
+                axis: widened(part, plan.overlap[axis], plan.region[axis])
+                if axis in plan.overlap
+                else part
+                for axis, part in tile.items()
+            }
+        sizes = self.matching.sizes
+        targets, parts = tile_parts(tile, layout, self.geometry, sizes)
+        pixels = pixels[parts]
+        if plan.overlap:
+            ramps = [
+                (
+                    layout.spec.axis_names.index(axis),
+                    ramp(
+                        job.tile[axis],
+                        plan.overlap[axis],
+                        plan.region[axis],
+                        part,
+                        self.geometry.outputs[layout.index][axis].scale,
+                    ),
+                )
+                for axis, part in targets.items()
+                if axis in plan.overlap
+            ]
+            pixels = weighted(pixels, ramps)
+        key = layout.key(at, group, targets)
+        target.write(key, pixels, add=bool(plan.overlap))
+
+
+def split_steps(
+    steps: Sequence[Step], continuous: frozenset[str]
+) -> tuple[list[Step], list[Step]]:
+    """Split postprocessing into what can be averaged afterwards, and the rest."""
+    head: list[Step] = []
+    for step in steps:
+        floats = step.id == "ensure_dtype" and step.kwargs["dtype"].startswith("float")
+        if statistics_of(step) or not (step.id in continuous or floats):
+            break
+        head.append(step)
+    return head, list(steps[len(head) :])
