@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
     import numpy as np
 
-BLOCK_BYTES = 64 * 2**20
+BLOCK_BYTES = 32 * 2**20
 
 
 def iterate_blocks(

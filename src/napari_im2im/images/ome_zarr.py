@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from itertools import cycle
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -11,7 +12,7 @@ import zarr
 
 from napari_im2im.errors import ImageError
 from napari_im2im.images.atomic import refuse_existing, remove, write_errors
-from napari_im2im.images.blocks import iterate_blocks
+from napari_im2im.images.blocks import BLOCK_BYTES, iterate_blocks
 from napari_im2im.images.contents import PROVENANCE
 from napari_im2im.images.image import AXES, SPATIAL_AXES, parse_axes
 
@@ -212,7 +213,10 @@ def _shrink(
     source: zarr.Array, target: zarr.Array, factors: Sequence[int], method: str
 ) -> None:
     for region in iterate_blocks(
-        target.shape, target.shards or target.chunks, target.dtype
+        target.shape,
+        target.shards or target.chunks,
+        np.dtype(np.float64),
+        most_bytes=BLOCK_BYTES // math.prod(factors),
     ):
         wanted = tuple(
             slice(part.start * f, min(part.stop * f, n))
