@@ -6,6 +6,8 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from napari.types import LayerDataTuple
 
 
@@ -32,3 +34,42 @@ def load_sample_layers() -> list[LayerDataTuple]:
         (data, {**arguments, "metadata": dict(phase.metadata)}, kind)
         for data, arguments, kind in layers
     ]
+
+
+def read_model_description(
+    path: str | list[str],
+) -> Callable[[str | list[str]], list[LayerDataTuple]] | None:
+    """Open a model in the Model Zoo dock, which shows its sample input.
+
+    Parameters
+    ----------
+    path
+        A description (``rdf.yaml``, ``bioimageio.yaml``) or a zipped package.
+
+    Returns
+    -------
+    callable or None
+        The reader. It returns no layer of its own where there is a window: the
+        dock reads the model in a thread and adds the layers when they are there.
+    """
+    from pathlib import Path
+
+    if isinstance(path, list) or not Path(path).is_file():
+        return None
+    return _open_model
+
+
+def _open_model(path: str | list[str]) -> list[LayerDataTuple]:
+    import napari
+
+    assert isinstance(path, str)
+    viewer = napari.current_viewer()
+    if viewer is None:
+        from napari_im2im.docks.model_zoo_jobs import open_model
+
+        (opened,) = open_model(path)
+        return list(opened.sample) or [(None,)]
+    from napari_im2im.docks.opening import open_dock
+
+    open_dock(viewer, "Model Zoo").open_path(path)
+    return [(None,)]

@@ -126,7 +126,6 @@ def test_a_broken_description_leaves_the_others(
         (Query(task="predict an image"), {"serious-turtle"}),
         (Query(licence="BSD-3-Clause"), {"chatty-frog", "humorous-fox"}),
         (Query("fox", licence="MIT"), set()),
-        (Query(among=frozenset({"humorous-fox"})), {"humorous-fox"}),
     ],
 )
 def test_search(

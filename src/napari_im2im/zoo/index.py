@@ -97,45 +97,29 @@ class Query:
     """What to look for; an empty field doesn't restrict the result.
 
     ``dimensions`` is ``"2D"`` or ``"3D"``, ``task`` one of `summary.TASKS`.
-    ``among`` restricts the result to models of these ids (the installed ones,
-    those that run here, those that fit an image).
     """
 
     words: str = ""
     dimensions: str = ""
     task: str = ""
     licence: str = ""
-    among: frozenset[str] | None = None
 
-    def matches(self, model: ZooModel) -> bool:
-        """Return whether the model is one that is looked for."""
-        summary = model.summary
+    def matches(self, summary: Summary, *names: str) -> bool:
+        """Return whether a model with these names is one that is looked for."""
         if self.dimensions and self.dimensions not in summary.dimensions:
             return False
         if self.task and self.task != summary.task:
             return False
         if self.licence and self.licence != summary.licence:
             return False
-        if self.among is not None and model.id not in self.among:
-            return False
-        text = " ".join(
-            (
-                *model.names,
-                summary.name,
-                summary.text,
-                summary.licence,
-                *summary.tags,
-                *summary.authors,
-                *summary.weights_formats,
-            )
-        ).casefold()
-        return all(word in text for word in self.words.casefold().split())
+        return summary.has_words(self.words, *names)
 
 
 def search(models: Sequence[ZooModel], query: Query) -> list[ZooModel]:
     """Return the models that a query asks for, in the order of their names."""
     return sorted(
-        filter(query.matches, models), key=lambda model: model.title.casefold()
+        (model for model in models if query.matches(model.summary, model.id)),
+        key=lambda model: model.title.casefold(),
     )
 
 

@@ -63,6 +63,22 @@ class Summary:
     writes: str = ""
     inputs: tuple[TensorSpec, ...] = ()
 
+    def has_words(self, words: str, *names: str) -> bool:
+        """Return whether all words stand in the summary or in ``names``."""
+        text = " ".join(
+            (
+                *names,
+                *self.aliases,
+                self.name,
+                self.text,
+                self.licence,
+                *self.tags,
+                *self.authors,
+                *self.weights_formats,
+            )
+        ).casefold()
+        return all(word in text for word in words.casefold().split())
+
 
 def summarize(raw: Mapping[str, Any]) -> Summary:
     """Return the summary of a description's content.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -88,8 +88,8 @@ class FormatTested(Event):
 
     ``whole`` compares the result for the test image in one piece with the test
     tensors, ``tiled`` the result in tiles with that in one piece; it is empty, and
-    ``note`` says why, where the model can't be cut. ``problem`` is empty, or says
-    why the format couldn't be run at all.
+    ``note`` says why, where the model can't be cut. ``image`` is the test image.
+    ``problem`` is empty, or says why the format couldn't be run at all.
     """
 
     weights_format: str
@@ -98,6 +98,7 @@ class FormatTested(Event):
     tiled: tuple[Comparison, ...] = ()
     problem: str = ""
     note: str = ""
+    image: np.ndarray = field(default_factory=lambda: np.zeros(0), repr=False)
 
     @property
     def passed(self) -> bool:
@@ -282,7 +283,9 @@ def _test_format(
         return FormatTested(weights_format, engine, problem=str(error))
     finally:
         runtime.close()
-    return FormatTested(weights_format, engine, whole, tiled, note=note)
+    return FormatTested(
+        weights_format, engine, whole, tiled, "", note, images[0].read()
+    )
 
 
 def _test_tiles(

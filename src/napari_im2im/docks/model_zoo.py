@@ -1,0 +1,473 @@
+"""The Model Zoo dock: find a model, get it, trust it, test it, use it."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+from qtpy.QtCore import Qt, QTimer
+from qtpy.QtWidgets import (
+    QFileDialog,
+    QHBoxLayout,
+    QPushButton,
+    QScrollArea,
+    QSplitter,
+    QVBoxLayout,
+    QWidget,
+)
+
+from napari_im2im.docks.advice import Advice
+from napari_im2im.docks.dock import Dock
+from napari_im2im.docks.job import Job
+from napari_im2im.docks.job_row import sentence
+from napari_im2im.docks.layers import layer_to_image
+from napari_im2im.docks.model_zoo_detail import ModelDetail
+from napari_im2im.docks.model_zoo_jobs import (
+    Covers,
+    Opened,
+    Scores,
+    agree,
+    open_model,
+    read_covers,
+    read_scores,
+    recognise,
+    run_test,
+)
+from napari_im2im.docks.model_zoo_layers import ReproductionLayers
+from napari_im2im.docks.model_zoo_list import EntryList, EntryView, describe_bytes
+from napari_im2im.docks.model_zoo_search import SearchBar
+from napari_im2im.docks.model_zoo_trust import TrustDialog
+from napari_im2im.docks.opening import open_dock
+from napari_im2im.docks.options import Options
+from napari_im2im.docks.settings import load_settings, remember
+from napari_im2im.errors import ConfigError, Im2ImError
+from napari_im2im.events import Event, Message, Progress
+from napari_im2im.zoo.catalogue import (
+    Entry,
+    LocalModels,
+    RunsHere,
+    catalogue_events,
+    local_entries,
+    zoo_entries,
+)
+from napari_im2im.zoo.compatibility import Fit, check_fits
+from napari_im2im.zoo.download import Downloaded, download_events
+from napari_im2im.zoo.index import IndexRead, ZooIndex, licences
+from napari_im2im.zoo.settings import ZooSettings
+from napari_im2im.zoo.testing import FormatTested, PackageTested
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    import napari
+    from qtpy.QtGui import QDragEnterEvent, QDropEvent, QShowEvent
+
+    from napari_im2im.zoo.sources import Source
+
+_SETTINGS = {
+    "index_url": "List",
+    "records_url": "Archive of DOIs",
+    "timeout": "Patience (s)",
+}
+
+_COVER_DELAY = 250
+"""Milliseconds after scrolling until the covers in sight are read."""
+
+
+class ModelZooWidget(Dock):
+    """Browse the models of the zoo and of this computer.
+
+    Parameters
+    ----------
+    napari_viewer
+        The window.
+    """
+
+    def __init__(self, napari_viewer: napari.Viewer) -> None:
+        super().__init__(napari_viewer, "Get")
+        self.search = SearchBar()
+        self.entries = EntryList(self)
+        self.view = EntryView(self.entries)
+        self.detail = ModelDetail()
+        self.status = sentence("")
+        self.test_button = QPushButton("Test")
+        self.test_button.setToolTip("Runs the model on its own test image")
+        self.open_button = QPushButton("Open a file…")
+        self.reload_button = QPushButton("Refresh")
+        self.reload_button.setToolTip("Reads the list of the zoo again")
+        self.options = Options(ZooSettings, _SETTINGS)
+        self.options.set_texts(load_settings().get("zoo", {}).get("options", {}))
+        self._all: dict[str, Entry] = {}
+        self._opened: dict[str, Entry] = {}
+        self._local: tuple[Entry, ...] = ()
+        self._index: ZooIndex | None = None
+        self._scores: dict[str, dict[str, float]] = {}
+        self._asked_covers: set[str] = set()
+        self._reading: Job | None = None
+        self._choose_next = ""
+        self._cover_timer = QTimer(self)
+        self._cover_timer.setSingleShot(True)
+        self._cover_timer.setInterval(_COVER_DELAY)
+        self._arrange()
+        self._connect()
+        self.setAcceptDrops(True)
+        self.reload()
+
+    def _arrange(self) -> None:
+        about = QScrollArea()
+        about.setWidgetResizable(True)
+        about.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+        about.setWidget(self.detail)
+        about.setMinimumHeight(90)
+        self.view.setMinimumHeight(120)
+        split = QSplitter(Qt.Orientation.Vertical)
+        split.addWidget(self.view)
+        split.addWidget(about)
+        split.setStretchFactor(0, 3)
+        split.setStretchFactor(1, 2)
+        split.setChildrenCollapsible(False)
+        buttons = QWidget()
+        row = QHBoxLayout(buttons)
+        row.setContentsMargins(0, 0, 0, 0)
+        for button in (self.test_button, self.open_button, self.reload_button):
+            button.setAccessibleName(button.text())
+            row.addWidget(button, 1)
+        body: QVBoxLayout = self._body
+        body.addWidget(self.search)
+        body.addWidget(self.status)
+        body.addWidget(split, 1)
+        body.addWidget(buttons)
+        body.addWidget(self.options)
+
+    def _connect(self) -> None:
+        self.search.changed.connect(self._show_list)
+        self.search.entered.connect(self.go)
+        self.view.chosen.connect(self._show_detail)
+        self.view.seen_changed.connect(self._cover_timer.start)
+        self._cover_timer.timeout.connect(self._read_covers)
+        self.test_button.clicked.connect(self.test)
+        self.open_button.clicked.connect(self._ask_for_file)
+        self.reload_button.clicked.connect(self.reload)
+        self.options.changed.connect(self._keep_settings)
+        self.viewer.layers.selection.events.active.connect(self._layer_chosen)
+
+    # -- the list -----------------------------------------------------------------
+
+    @property
+    def settings(self) -> ZooSettings:
+        """Addresses and time limits, as set under Options."""
+        return ZooSettings(**self.options.values())
+
+    def reload(self) -> None:
+        """Read the models of this computer, and the zoo's list, again."""
+        if self._reading is not None:
+            return
+        try:
+            settings = self.settings
+        except ConfigError as error:
+            self.status.setText(str(error))
+            return
+        self.status.setText("Reading the list …")
+        job = Job(partial(catalogue_events, settings), self)
+        job.event.connect(self._hear_list)
+        job.failed.connect(self.status.setText)
+        job.ended.connect(self._list_read)
+        self._reading = job
+        job.start()
+
+    def _hear_list(self, event: Event) -> None:
+        match event:
+            case LocalModels(entries=entries):
+                self._local = entries
+                self._merge()
+            case IndexRead(index=index):
+                self._index = index
+                self.search.set_licences(licences(index.models))
+                self._merge()
+            case RunsHere(key=key, compatibility=compatibility):
+                if key in self._all:
+                    entry = replace(self._all[key], compatibility=compatibility)
+                    self._all[key] = entry
+                    self.refresh_soon()
+            case Progress(done=done, total=total):
+                self.status.setText(f"Reading descriptions: {done} of {total} …")
+            case Message(text=text):
+                self.status.setText(text)
+
+    def _list_read(self, _: str) -> None:
+        self._reading = None
+        self._show_list()
+
+    def _merge(self) -> None:
+        """Put all models together; what is known of them stays known."""
+        known = {key: entry.compatibility for key, entry in self._all.items()}
+        zoo = zoo_entries(self._index) if self._index is not None else []
+        self._all = {
+            entry.key: replace(
+                entry, compatibility=entry.compatibility or known.get(entry.key)
+            )
+            for entry in (*self._opened.values(), *self._local, *zoo)
+        }
+        self._show_list()
+
+    def _show_list(self) -> None:
+        """Show the models that the search leaves, and the date of the list."""
+        chosen = self._choose_next or (self.view.entry.key if self.view.entry else "")
+        image = self._selected_image() if self.search.fits.isChecked() else None
+        shown = [
+            entry
+            for entry in self._all.values()
+            if self.search.matches(entry)
+            and (image is None or check_fits(entry.summary.inputs, image).fits)
+        ]
+        self.entries.show(sorted(shown, key=lambda entry: entry.title.casefold()))
+        if self.view.choose(chosen):
+            self._choose_next = ""
+        self._show_status(len(shown))
+        self._show_detail()
+        self._cover_timer.start()
+
+    def _show_status(self, shown: int) -> None:
+        if self._index is None:
+            if self._reading is None and not self._all:
+                self.status.setText("There is no list yet. Refresh when online.")
+            return
+        text = f"{shown} of {len(self._all)} models"
+        text += f" · list of {self._index.date:%d %B %Y}"
+        if self._index.problem:
+            text += f". Offline: {self._index.problem}"
+        self.status.setText(text)
+
+    def _read_covers(self) -> None:
+        wanted = [
+            entry
+            for entry in self.view.in_sight()
+            if entry.summary.covers and entry.key not in self._asked_covers
+        ]
+        if not wanted:
+            return
+        self._asked_covers |= {entry.key for entry in wanted}
+        offline = self._index is not None and bool(self._index.problem)
+        job = Job(partial(read_covers, wanted, self.settings, offline), self)
+        job.event.connect(self._show_cover)
+        job.start()
+
+    def _show_cover(self, covers: Covers) -> None:
+        self.entries.set_covers(covers.images)
+
+    def _keep_settings(self) -> None:
+        remember(zoo={"options": self.options.texts()})
+
+    # -- one model ----------------------------------------------------------------
+
+    def _selected_image(self) -> Any:
+        layer = self.viewer.layers.selection.active
+        try:
+            return layer_to_image(layer) if layer is not None else None
+        except (Im2ImError, AttributeError):
+            # Points, shapes and the like are no images.
+            return None
+
+    def _layer_chosen(self, _: Any = None) -> None:
+        if self.search.fits.isChecked():
+            self._show_list()
+        else:
+            self._show_detail()
+
+    def _show_detail(self) -> None:
+        entry = self.view.entry
+        fit: Fit | None = None
+        if entry is not None:
+            image = self._selected_image()
+            if image is not None and entry.summary.inputs:
+                fit = check_fits(entry.summary.inputs, image)
+            if entry.model is not None and entry.key not in self._scores:
+                self._scores[entry.key] = {}
+                offline = self._index is not None and bool(self._index.problem)
+                make = partial(read_scores, entry, self.settings, offline)
+                self._look(make, self._keep_scores)
+            self.detail.show_entry(entry, fit, self._scores.get(entry.key))
+        else:
+            self.detail.show_entry(None)
+        self.refresh()
+
+    def _keep_scores(self, event: Scores) -> None:
+        self._scores[event.key] = event.scores
+        if self.view.entry is not None and self.view.entry.key == event.key:
+            self._show_detail()
+
+    def refresh(self) -> None:
+        """Say what the button will do, or why it can't."""
+        if self.running:
+            return
+        entry = self.view.entry
+        if entry is not None:
+            entry = self._all.get(entry.key, entry)
+        here = entry is not None and entry.folder is not None
+        self.job_row.run_button.setText("Use in Predict" if here else "Get")
+        self.test_button.setEnabled(here)
+        self.test_button.setToolTip(
+            "Runs the model on its own test image" if here else "Get the model first"
+        )
+        self.job_row.show_advice([_advise(entry)])
+
+    # -- what the buttons do --------------------------------------------------------
+
+    def run(self) -> None:
+        """Get the chosen model, or use it in Predict."""
+        entry = self.view.entry
+        if entry is None or self.running:
+            return
+        if entry.folder is not None:
+            self._with_consent(str(entry.folder), self._use)
+        elif entry.model is not None:
+            self._get(partial(download_events, entry.model, self.settings))
+
+    def test(self) -> None:
+        """Run the chosen model on its own test tensors."""
+        entry = self.view.entry
+        if entry is not None and entry.folder is not None and not self.running:
+            self._with_consent(str(entry.folder), self._test)
+
+    def go(self, text: str) -> None:
+        """Open what the search box names: a nickname, DOI, link or path."""
+        self._look(partial(recognise, text), self._go)
+
+    def open_path(self, path: str | Path) -> None:
+        """Open a model of this computer: list it, and show its sample input."""
+        self.job_row.show_status(f"Opening {path} …")
+        self._look(partial(open_model, str(path)), self._show_opened)
+
+    def _go(self, source: Source) -> None:
+        if source.kind == "path":
+            self.open_path(source.value)
+            return
+        found = self._index.find(source.value) if self._index is not None else None
+        if found is not None:
+            self.search.clear()
+            self._choose_next = found.id
+            self._show_list()
+        elif source.kind in ("link", "doi"):
+            self._get(partial(download_events, source.value, self.settings))
+        elif source.kind == "nickname" and not self.entries.entries:
+            self.job_row.add_note(f"The zoo has no model {source.value!r}.")
+
+    def _get(self, make: Callable[[], Any]) -> None:
+        if not self.running:
+            self._start(make, self._hear_download, lambda _: None)
+
+    def _hear_download(self, event: Event) -> None:
+        match event:
+            case Progress(done=done, total=total, activity=activity):
+                self.job_row.show_progress(done, total, activity)
+            case Message(text=text):
+                self.job_row.add_note(text)
+            case Downloaded(folder=folder, model=model):
+                size = describe_bytes(model.size)
+                self.job_row.show_status(f"{model.id} is here ({size}): {folder}")
+                self._choose_next = model.id
+                self._merge()
+
+    def _show_opened(self, opened: Opened) -> None:
+        entry = opened.entry
+        self._opened[entry.key] = entry
+        self._choose_next = entry.key
+        self.search.clear()
+        self._merge()
+        for layer in opened.sample:
+            self.viewer._add_layer_from_data(*layer)
+        self.job_row.show_status(f"Opened {entry.title}.")
+
+    def _with_consent(self, path: str, go_on: Callable[[Entry], None]) -> None:
+        """Read a model, ask for trust if it needs any, and go on."""
+        self._look(partial(open_model, path), partial(self._ask_for_trust, go_on))
+
+    def _ask_for_trust(self, go_on: Callable[[Entry], None], opened: Opened) -> None:
+        if opened.refused:
+            self.job_row.add_note(opened.refused)
+            return
+        if opened.code is None:
+            go_on(opened.entry)
+            return
+        dialog = TrustDialog(opened.code, opened.entry.title, self)
+        dialog.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
+        make = partial(agree, opened.code, opened.entry.title)
+        dialog.accepted.connect(lambda: self._look(make, lambda _: go_on(opened.entry)))
+        dialog.open()
+
+    def _use(self, entry: Entry) -> None:
+        open_dock(self.viewer, "Predict").use_model(str(entry.folder))
+
+    def _test(self, entry: Entry) -> None:
+        layers = ReproductionLayers(self.viewer, entry.title)
+
+        def hear(event: Event) -> None:
+            match event:
+                case Progress(done=done, total=total, activity=activity):
+                    self.job_row.show_progress(done, total, activity)
+                case Message(text=text):
+                    self.job_row.show_status(text)
+                case FormatTested():
+                    self.job_row.add_note(event.sentence)
+                    layers.show(event)
+                case PackageTested():
+                    self.job_row.show_status(event.verdict)
+
+        self._start(partial(run_test, str(entry.folder)), hear, lambda _: None)
+
+    def _ask_for_file(self) -> None:
+        dialog = QFileDialog(self, "Open a model")
+        dialog.setFileMode(QFileDialog.FileMode.ExistingFile)
+        dialog.setNameFilter("Models (*.zip *.yaml *.yml);;All files (*)")
+        dialog.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
+        dialog.fileSelected.connect(self.open_path)
+        dialog.open()
+
+    # -- drag and drop, coming and going ---------------------------------------------
+
+    def dragEnterEvent(self, event: QDragEnterEvent | None) -> None:
+        """Accept files, folders and links."""
+        if event is not None and event.mimeData().hasUrls():
+            event.acceptProposedAction()
+
+    def dropEvent(self, event: QDropEvent | None) -> None:
+        """Open what was dropped."""
+        if event is None:
+            return
+        event.acceptProposedAction()
+        for url in event.mimeData().urls():
+            if url.isLocalFile():
+                self.open_path(url.toLocalFile())
+            else:
+                self.go(url.toString())
+
+    def showEvent(self, event: QShowEvent | None) -> None:
+        """Look again for models that were trained in the meantime."""
+        super().showEvent(event)
+        if self._reading is None:
+            self._look(_read_local, self._keep_local)
+
+    def _keep_local(self, entries: tuple[Entry, ...]) -> None:
+        if entries != self._local:
+            self._local = entries
+            self._merge()
+
+
+def _read_local() -> Any:
+    yield local_entries()
+
+
+def _advise(entry: Entry | None) -> Advice:
+    if entry is None:
+        return Advice("Choose a model of the list, or drop one here.", "stop")
+    runs = entry.compatibility
+    if runs is not None and not runs.runs:
+        return Advice(f"{entry.title} can't run here. {runs.reason}", "stop")
+    if entry.folder is not None:
+        return Advice(f"Opens {entry.title} in Predict.")
+    trust = ""
+    if runs is not None and set(runs.formats) <= set(runs.asking):
+        trust = " It brings code, which runs only if you agree."
+    return Advice(f"Downloads {entry.title} to this computer.{trust}")
