@@ -129,17 +129,19 @@ def install_system_libraries(required: bool) -> None:
     packages = missing_packages()
     if not packages:
         return
-    if may_install():
-        apt_install([*packages, *COMPANIONS])
-        return
-    sentence = (
-        f"Qt and a virtual screen need {', '.join(packages)} (names of Debian and "
-        "Ubuntu): run 'sudo python3 tools/bootstrap.py system' or ask whoever "
-        "administers this machine."
-    )
-    if required:
-        raise SetupError(sentence)
-    say(f"Note: {sentence}")
+    try:
+        if may_install():
+            apt_install([*packages, *COMPANIONS])
+            return
+        raise SetupError(
+            f"Qt and a virtual screen need {', '.join(packages)} (names of Debian and "
+            "Ubuntu): run 'sudo python3 tools/bootstrap.py system' or ask whoever "
+            "administers this machine."
+        )
+    except SetupError as error:
+        if required:
+            raise
+        say(f"Note: {error}")
 
 
 def missing_packages() -> list[str]:
