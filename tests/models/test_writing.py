@@ -13,7 +13,12 @@ from napari_im2im.errors import ModelError
 from napari_im2im.models.package import load_package
 from napari_im2im.models.runtimes.torch_engine import load_network
 from napari_im2im.models.tensors import SteppedSize
-from napari_im2im.models.writing import image_specs, valid_name, write_package
+from napari_im2im.models.writing import (
+    PackageContent,
+    image_specs,
+    valid_name,
+    write_package,
+)
 from packages import tiny_content, write_tiny_package
 
 if TYPE_CHECKING:
@@ -22,8 +27,11 @@ if TYPE_CHECKING:
 YX = ("y", "x")
 
 
-# bioimageio.core leaves files open.
-@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+@pytest.fixture(scope="module")
+def content() -> PackageContent:
+    return tiny_content()
+
+
 @pytest.mark.filterwarnings("ignore")
 @pytest.mark.parametrize(
     ("axes", "in_channels", "out_channels"),
@@ -40,9 +48,8 @@ def test_the_zoo_accepts_the_package(
     assert summary.status == "passed", summary.format()
 
 
-def test_the_network_comes_back(tmp_path: Path) -> None:
-    content = tiny_content(in_channels=2)
-    image = torch.randn(1, 2, 48, 32)
+def test_the_network_comes_back(tmp_path: Path, content: PackageContent) -> None:
+    image = torch.randn(1, 1, 48, 32)
 
     package = load_package(write_package(tmp_path / "model", content))
     network = load_network(package).eval()
@@ -51,8 +58,9 @@ def test_the_network_comes_back(tmp_path: Path) -> None:
         torch.testing.assert_close(network(image), content.network(image))
 
 
-def test_equal_content_gives_equal_bytes(tmp_path: Path) -> None:
-    content = tiny_content()
+def test_equal_content_gives_equal_bytes(
+    tmp_path: Path, content: PackageContent
+) -> None:
     folders = [write_package(tmp_path / name, content) for name in ("a", "b")]
 
     names = [sorted(path.name for path in folder.iterdir()) for folder in folders]
@@ -61,11 +69,12 @@ def test_equal_content_gives_equal_bytes(tmp_path: Path) -> None:
         assert (folders[0] / name).read_bytes() == (folders[1] / name).read_bytes()
 
 
-def test_the_old_package_stays_where_the_new_fails(tmp_path: Path) -> None:
-    folder = write_tiny_package(tmp_path / "model")
+def test_the_old_package_stays_where_the_new_fails(
+    tmp_path: Path, content: PackageContent
+) -> None:
+    folder = write_package(tmp_path / "model", content)
     before = load_package(folder).sha256
-    bad = tiny_content()
-    bad = replace(bad, test_outputs=(np.full((1, 1, 32, 32), np.nan, np.float32),))
+    bad = replace(content, test_outputs=(np.full((1, 1, 32, 32), np.nan, np.float32),))
 
     with pytest.raises(ModelError, match="NaN"):
         write_package(folder, bad)
@@ -75,9 +84,9 @@ def test_the_old_package_stays_where_the_new_fails(tmp_path: Path) -> None:
 
 
 def test_a_full_disk_keeps_the_old_package(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, content: PackageContent, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    folder = write_tiny_package(tmp_path / "model")
+    folder = write_package(tmp_path / "model", content)
     before = load_package(folder).sha256
 
     def full(*_args: object, **_kwargs: object) -> None:
@@ -85,25 +94,27 @@ def test_a_full_disk_keeps_the_old_package(
 
     monkeypatch.setattr(np, "save", full)
     with pytest.raises(ModelError, match="No space left on device"):
-        write_tiny_package(folder, seed=1)
+        write_package(folder, replace(content, text="Another."))
 
     assert load_package(folder).sha256 == before
     assert [path.name for path in tmp_path.iterdir()] == ["model"]
 
 
-def test_a_new_package_replaces_all_of_the_old(tmp_path: Path) -> None:
-    content = replace(tiny_content(), attachments={"log.txt": b"1"})
-    folder = write_package(tmp_path / "model", content)
+def test_a_new_package_replaces_all_of_the_old(
+    tmp_path: Path, content: PackageContent
+) -> None:
+    more = replace(content, attachments={"log.txt": b"1"})
+    folder = write_package(tmp_path / "model", more)
     assert (folder / "log.txt").read_bytes() == b"1"
 
-    write_tiny_package(folder, seed=1)
+    write_package(folder, content)
 
     assert not (folder / "log.txt").exists()
 
 
-def test_what_training_says_is_kept(tmp_path: Path) -> None:
+def test_what_training_says_is_kept(tmp_path: Path, content: PackageContent) -> None:
     config = {"task": "regression", "metrics": {"pcc": np.float32(0.5)}, "n": (1, 2)}
-    content = replace(tiny_content(), config=config, cover=b"\x89PNG\r\n\x1a\n")
+    content = replace(content, config=config, cover=b"\x89PNG\r\n\x1a\n")
 
     package = load_package(write_package(tmp_path / "model", content))
 
@@ -129,8 +140,9 @@ def test_the_smallest_size_has_room_for_the_halo() -> None:
     assert result.axis("y").halo == 40
 
 
-def test_units_that_the_zoo_does_not_know_are_left_out(tmp_path: Path) -> None:
-    content = tiny_content()
+def test_units_that_the_zoo_does_not_know_are_left_out(
+    tmp_path: Path, content: PackageContent
+) -> None:
     inputs, outputs = image_specs(
         spatial_axes=YX,
         input_channels=["a"],
@@ -160,10 +172,12 @@ def test_names_are_made_valid(name: str, expected: str) -> None:
     assert 5 <= len(valid_name(name)) <= 128
 
 
-def test_packing_the_folder_loses_nothing(tmp_path: Path) -> None:
+def test_packing_the_folder_loses_nothing(
+    tmp_path: Path, content: PackageContent
+) -> None:
     from bioimageio.spec import save_bioimageio_package
 
-    folder = write_tiny_package(tmp_path / "model")
+    folder = write_package(tmp_path / "model", content)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         packed = save_bioimageio_package(

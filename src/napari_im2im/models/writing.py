@@ -17,6 +17,7 @@ import numpy as np
 
 from napari_im2im.errors import ModelError
 from napari_im2im.models.archive import is_safe_name, sha256_of
+from napari_im2im.models.cover import cover_png
 from napari_im2im.models.tensors import (
     AxisSpec,
     FixedSize,
@@ -65,7 +66,7 @@ class PackageContent:
         An array for each tensor, before pre- and after postprocessing, batch axis
         included.
     config
-        Plain values that go to ``config.napari_im2im``.
+        Plain values that go to ``config.napari_im2im``; None is left out.
     authors
         ``{"name": ..., "affiliation": ..., "orcid": ..., "github_user": ...}``.
     cover
@@ -252,8 +253,7 @@ def _write_files(folder: Path, content: PackageContent) -> None:
     (folder / DOCUMENTATION_NAME).write_text(
         content.documentation or _documentation(content), encoding="utf-8"
     )
-    if content.cover is not None:
-        (folder / COVER_NAME).write_bytes(content.cover)
+    (folder / COVER_NAME).write_bytes(content.cover or _cover(content))
     for name, data in content.attachments.items():
         if not is_safe_name(name):
             raise ModelError(f"{name!r} can't be attached: use a plain file name.")
@@ -261,6 +261,21 @@ def _write_files(folder: Path, content: PackageContent) -> None:
     described = describe(folder, content)
     validate(described, folder)
     write_yaml(described, folder / DESCRIPTION_NAME)
+
+
+def _cover(content: PackageContent) -> bytes:
+    """Draw the first input and output that are images."""
+    tensors = zip(
+        (*content.inputs, *content.outputs),
+        (*content.test_inputs, *content.test_outputs),
+        strict=True,
+    )
+    images = [
+        array[0]
+        for spec, array in tensors
+        if spec.axis_names[:2] == ("batch", "channel") and array.ndim in (4, 5)
+    ]
+    return cover_png(images[:1] + images[-1:])
 
 
 def _write_state_dict(path: Path, network: torch.nn.Module) -> None:
@@ -332,7 +347,6 @@ def describe(folder: Path, content: PackageContent) -> dict[str, Any]:
     def file(name: str) -> dict[str, str]:
         return {"source": name, "sha256": sha256_of(folder / name)}
 
-    cover = [file(COVER_NAME)] if (folder / COVER_NAME).exists() else []
     timestamp = content.timestamp or datetime.now(UTC)
     return {
         "format_version": "0.5.12",
@@ -346,7 +360,7 @@ def describe(folder: Path, content: PackageContent) -> dict[str, Any]:
         "license": content.license,
         "tags": list(content.tags),
         "documentation": file(DOCUMENTATION_NAME),
-        "covers": cover,
+        "covers": [file(COVER_NAME)],
         "attachments": [file(name) for name in content.attachments],
         "inputs": [
             _tensor(spec, file(_test_name(spec)), "preprocessing")
