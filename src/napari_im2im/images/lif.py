@@ -47,7 +47,11 @@ class _Frames:
         }
         with self._lock:
             frames = self._image.frames(**selection)
-            pixels = frames.asarray().transpose([frames.dims.index(d) for d in dims])
+            pixels = frames.asarray()
+        # liffile leaves out axes of which one position is selected.
+        order = [frames.dims.index(dim) for dim in dims if dim in frames.dims]
+        sizes = [len(selection.get(d, range(self._image.sizes[d]))) for d in dims]
+        pixels = pixels.transpose(order).reshape(sizes)
         inside = [
             wanted[d] if d in framed else slice(None) if _is_slice(wanted[d]) else 0
             for d in dims

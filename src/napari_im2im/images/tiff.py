@@ -183,8 +183,15 @@ def _lsm_pixel_size(described: Mapping[str, Any]) -> _Sizes:
 
 
 def _ome_images(file: tifffile.TiffFile) -> list[ElementTree.Element]:
-    root = ElementTree.fromstring(file.ome_metadata or "<OME/>")
-    return root.findall("{*}Image")
+    return _ome_xml(file).findall("{*}Image")
+
+
+def _ome_xml(file: tifffile.TiffFile) -> ElementTree.Element:
+    """Return the description, empty where it isn't valid XML."""
+    try:
+        return ElementTree.fromstring(file.ome_metadata or "<OME/>")
+    except ElementTree.ParseError:
+        return ElementTree.Element("OME")
 
 
 def _ome_pixel_size(images: list[ElementTree.Element], series: int) -> _Sizes:
@@ -208,7 +215,6 @@ def _ome_details(
     names = [c.get("Name") for c in images[series].iterfind(".//{*}Channel")]
     if any(names):
         names = [name or f"channel {i}" for i, name in enumerate(names)]
-    root = ElementTree.fromstring(file.ome_metadata or "<OME/>")
-    entry = root.find(f".//{{*}}M[@K='{PROVENANCE}']")
+    entry = _ome_xml(file).find(f".//{{*}}M[@K='{PROVENANCE}']")
     metadata = {} if entry is None else {PROVENANCE: json.loads(entry.text or "{}")}
     return tuple(name for name in names if name), metadata

@@ -32,8 +32,10 @@ def read_vendor(path: Path, scene: int | str | None) -> Contents | None:
     ImageError
         If the file is damaged, or doesn't hold the image asked for.
     """
+    # A whole stack would be read for each of its planes otherwise.
+    options = {"chunk_dims": ["Y", "X"]} if path.suffix.lower() == ".czi" else {}
     try:
-        image = BioImage(path)
+        image = BioImage(path, **options)
     except UnsupportedFileFormatError as error:
         if any(path.name.lower().endswith(suffix) for suffix in get_plugins(True)):
             raise ImageError(
