@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
@@ -21,16 +21,13 @@ from napari_im2im.inference.config import PredictConfig
 from napari_im2im.inference.prediction import predict_with
 from napari_im2im.models.tensors import FixedSize, Step, SteppedSize
 
+if TYPE_CHECKING:
+    from pathlib import Path
+
 UNET = as_function(UNet(), gain=1.5)
 UNET_3D = as_function(UNet(3, width=2), gain=1.5)
 MODEL = FakeModel((input_spec(),), (output_spec(),))
-
-
-@pytest.fixture(autouse=True, scope="module")
-def _home(tmp_path_factory: pytest.TempPathFactory):
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("NAPARI_IM2IM_HOME", str(tmp_path_factory.mktemp("home")))
-        yield
+SLOW = [HealthCheck.too_slow, HealthCheck.data_too_large]
 
 
 def pixels(*shape: int, seed: int = 0) -> np.ndarray:
@@ -40,10 +37,11 @@ def pixels(*shape: int, seed: int = 0) -> np.ndarray:
 def largest_difference(result: np.ndarray, expected: np.ndarray) -> float:
     """Return the largest difference, in standard deviations of what is expected."""
     assert result.shape == expected.shape
-    return float(np.abs(result - expected).max() / expected.std())
+    # A few pixels have hardly any spread; the networks here make about 1.
+    return float(np.abs(result - expected).max() / max(expected.std(), 0.1))
 
 
-@settings(max_examples=25, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=25, deadline=None, suppress_health_check=SLOW)
 @given(
     height=st.integers(1, 150),
     width=st.integers(1, 150),
@@ -67,7 +65,7 @@ def test_tiled_equals_whole(
     assert largest_difference(result, expected) < 1e-5
 
 
-@settings(max_examples=6, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=6, deadline=None, suppress_health_check=SLOW)
 @given(depth=st.integers(1, 40), height=st.integers(20, 60), width=st.integers(20, 60))
 def test_tiled_equals_whole_in_3d(depth: int, height: int, width: int) -> None:
     model = FakeModel((input_spec("zyx"),), (output_spec("zyx"),), sha256="3" * 64)
@@ -303,7 +301,7 @@ def test_else_tiles_are_blended_without_a_seam() -> None:
     finished = events[-1]
     assert isinstance(finished, PredictionFinished)
     result = np.asarray(finished.outputs[0].data)[0]
-    steps = np.abs(np.diff(result, axis=0)).mean(axis=1)
+    steps = np.abs(np.diff(result, axis=0)).mean(axis=1)[8:-8]
     assert steps.max() < 2 * np.median(steps)
 
 
@@ -396,18 +394,32 @@ def test_started_shows_outputs_that_fill() -> None:
     events.close()
 
 
-def test_bad_images_get_their_sentence() -> None:
+TWO_CHANNELS = FakeModel((input_spec(channels=2),), (output_spec(),))
+THREE_D = FakeModel((input_spec("zyx"),), (output_spec("zyx"),))
+
+
+@pytest.mark.parametrize(
+    ("model", "config", "sentence"),
+    [
+        (TWO_CHANNELS, {}, "reads 2 channels"),
+        (THREE_D, {}, "has y/x"),
+        (MODEL, {"region": {"y": (10, 50)}}, "isn't inside"),
+        (MODEL, {"region": {"z": (0, 1)}}, "names the axis 'z'"),
+        (MODEL, {"tile": {"z": 10}}, "no axis 'z'"),
+        (MODEL, {"channels": [1]}, "no channel 1"),
+        (MODEL, {"output": "result.jpg"}, "no format"),
+    ],
+)
+def test_what_does_not_fit_gets_its_sentence(
+    model: FakeModel, config: dict[str, Any], sentence: str
+) -> None:
+    image = Image(pixels(40, 40), ("y", "x"))
+    with pytest.raises(ConfigError, match=sentence):
+        events_of(model, UNET, image, **config)
+
+
+def test_not_a_number_is_refused() -> None:
     array = pixels(40, 40)
-    with pytest.raises(ConfigError, match="reads 2 channels"):
-        two = FakeModel((input_spec(channels=2),), (output_spec(),))
-        events_of(two, UNET, Image(array, ("y", "x")))
-    with pytest.raises(ConfigError, match="has y/x"):
-        deep = FakeModel((input_spec("zyx"),), (output_spec("zyx"),))
-        events_of(deep, UNET_3D, Image(array, ("y", "x")))
-    with pytest.raises(ConfigError, match="isn't inside"):
-        events_of(MODEL, UNET, Image(array, ("y", "x")), region={"y": (10, 50)})
-    with pytest.raises(ConfigError, match="no axis 'z'"):
-        events_of(MODEL, UNET, Image(array, ("y", "x")), tile={"z": 10})
     array[3, 4] = np.inf
     with pytest.raises(ImageError, match="NaN or infinite"):
         events_of(MODEL, UNET, Image(array, ("y", "x")))

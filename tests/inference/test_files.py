@@ -1,0 +1,191 @@
+"""Predictions into files: streamed, resumable, with their provenance."""
+
+from __future__ import annotations
+
+import tracemalloc
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pytest
+import zarr
+
+from inference.models import FakeModel, FakeRuntime, events_of, predicted
+from inference.networks import UNet, as_function
+from inference.specs import input_spec, output_spec
+from napari_im2im.errors import ConfigError, ImageError
+from napari_im2im.events import (
+    Message,
+    PredictionFinished,
+    PredictionStarted,
+    TileDone,
+)
+from napari_im2im.images import open_image
+from napari_im2im.images.image import Image
+from napari_im2im.inference.config import PredictConfig
+from napari_im2im.inference.prediction import predict_with
+from napari_im2im.models.tensors import Step
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+UNET = as_function(UNet(), gain=1.5)
+FIELD = {
+    "receptive_field": {
+        "stride": {"y": 4, "x": 4},
+        "radius": {"y": [13, 13], "x": [13, 13]},
+        "exact": True,
+        "reason": "",
+    }
+}
+MODEL = FakeModel((input_spec(),), (output_spec(),), config=FIELD)
+SCALED = FakeModel(
+    (input_spec(),),
+    (output_spec(steps=(Step("scale_range", {"max_percentile": 99.0}),)),),
+    config=FIELD,
+)
+TILE = {"y": 64, "x": 64}
+
+
+def image(*shape: int) -> Image:
+    pixels = np.random.default_rng(0).standard_normal(shape).astype(np.float32)
+    return Image(
+        pixels,
+        ("y", "x"),
+        scale={"y": 0.25, "x": 0.25},
+        units={"y": "micrometer", "x": "micrometer"},
+    )
+
+
+@pytest.mark.parametrize("name", ["result.ome.zarr", "result.ome.tif"])
+def test_a_file_has_pixels_scale_and_provenance(tmp_path: Path, name: str) -> None:
+    path = tmp_path / name
+    source = image(150, 130)
+    config: dict[str, Any] = {"tile": TILE, "halo": "exact"}
+    finished = events_of(MODEL, UNET, source, output=path, **config)[-1]
+    assert isinstance(finished, PredictionFinished)
+    assert finished.outputs[0].source == path
+    assert [p.name for p in tmp_path.iterdir()] == [name]
+    read = open_image(path)
+    expected = predicted(MODEL, UNET, source, **config)
+    np.testing.assert_array_equal(np.squeeze(read.data[...]), expected[0])
+    assert read.scale["x"] == pytest.approx(0.25)
+    assert read.units["x"] == "micrometer"
+
+
+def test_provenance_is_in_the_store(tmp_path: Path) -> None:
+    path = tmp_path / "result.zarr"
+    events_of(MODEL, UNET, image(60, 60), output=path, halo="exact")
+    written = zarr.open_group(path, mode="r").attrs["napari_im2im"]
+    assert written["model"]["sha256"] == MODEL.sha256
+    assert PredictConfig(**written["config"]).halo == "exact"
+
+
+@pytest.mark.parametrize("model", [MODEL, SCALED])
+@pytest.mark.parametrize("name", ["result.ome.zarr", "result.tif"])
+@pytest.mark.parametrize("tiles", [1, 7])
+def test_a_stopped_job_goes_on_bit_for_bit(
+    tmp_path: Path, model: FakeModel, name: str, tiles: int
+) -> None:
+    source = image(200, 180)
+    config: dict[str, Any] = {"tile": TILE, "halo": "exact"}
+    reference = predicted(model, UNET, source, **config)
+    path = tmp_path / name
+    events = predict_with(
+        model, FakeRuntime(UNET), PredictConfig(output=path, **config), [source]
+    )
+    for event in events:
+        if isinstance(event, TileDone) and event.index == tiles:
+            break
+    events.close()
+    rest = events_of(model, UNET, source, output=path, resume=True, **config)
+    started = next(e for e in rest if isinstance(e, PredictionStarted))
+    assert tiles <= started.done < started.tiles
+    assert sum(isinstance(e, TileDone) for e in rest) == started.tiles - started.done
+    finished = rest[-1]
+    assert isinstance(finished, PredictionFinished)
+    np.testing.assert_array_equal(np.squeeze(open_image(path).data[...]), reference[0])
+    assert [p.name for p in tmp_path.iterdir()] == [name]
+
+
+def test_a_line_that_was_cut_off_is_done_again(tmp_path: Path) -> None:
+    path = tmp_path / "result.zarr"
+    source = image(200, 180)
+    config: dict[str, Any] = {"tile": TILE, "halo": "exact", "output": path}
+    events = predict_with(MODEL, FakeRuntime(UNET), PredictConfig(**config), [source])
+    for event in events:
+        if isinstance(event, TileDone) and event.index == 5:
+            break
+    events.close()
+    journal = tmp_path / ".result.zarr.journal"
+    journal.write_text(journal.read_text()[:-3])
+    rest = events_of(MODEL, UNET, source, resume=True, **config)
+    assert isinstance(rest[-1], PredictionFinished)
+
+
+def test_another_job_is_not_continued(tmp_path: Path) -> None:
+    path = tmp_path / "result.zarr"
+    source = image(200, 180)
+    config: dict[str, Any] = {"tile": TILE, "halo": "exact", "output": path}
+    events = predict_with(MODEL, FakeRuntime(UNET), PredictConfig(**config), [source])
+    next(e for e in events if isinstance(e, TileDone))
+    events.close()
+    with pytest.raises(ConfigError, match="begun with another image"):
+        events_of(MODEL, UNET, image(100, 180), resume=True, **config)
+
+
+def test_memory_does_not_grow_with_the_image(tmp_path: Path) -> None:
+    def network(arrays: list[np.ndarray]) -> list[np.ndarray]:
+        return [arrays[0] * 2]
+
+    peaks = []
+    for rows in (1024, 8192):
+        source = zarr.create_array(
+            tmp_path / f"{rows}.zarr",
+            shape=(rows, 1024),
+            chunks=(256, 256),
+            dtype="uint8",
+            fill_value=7,
+        )
+        steps = (Step("zero_mean_unit_variance", {"eps": 1e-6}),)
+        model = FakeModel((input_spec(steps=steps),), (output_spec(),), config=FIELD)
+        tracemalloc.start()
+        events_of(
+            model,
+            network,
+            Image(source, ("y", "x")),
+            tile={"y": 512, "x": 512},
+            halo="exact",
+            output=tmp_path / f"{rows}-result.zarr",
+        )
+        peaks.append(tracemalloc.get_traced_memory()[1])
+        tracemalloc.stop()
+    assert peaks[1] < 1.25 * peaks[0]
+
+
+def damaged(folder: Path) -> Image:
+    """Return an image of which the chunk (2, 1) is cut off."""
+    array = zarr.create_array(
+        folder / "source.zarr", shape=(256, 192), chunks=(64, 64), dtype="float32"
+    )
+    array[...] = np.random.default_rng(0).standard_normal((256, 192))
+    chunk = folder / "source.zarr" / "c" / "2" / "1"
+    chunk.write_bytes(chunk.read_bytes()[:100])
+    return Image(array, ("y", "x"), name="source")
+
+
+def test_a_damaged_chunk_is_named(tmp_path: Path) -> None:
+    with pytest.raises(ImageError, match=r"source .* chunk \(2, 1\)"):
+        events_of(MODEL, UNET, damaged(tmp_path), tile=TILE, halo="exact")
+
+
+def test_or_skipped_if_that_is_asked_for(tmp_path: Path) -> None:
+    source = damaged(tmp_path)
+    events = events_of(MODEL, UNET, source, tile=TILE, halo="exact", unreadable="skip")
+    left_out = [e for e in events if isinstance(e, Message)]
+    assert "chunk (2, 1)" in left_out[0].text
+    finished = events[-1]
+    assert isinstance(finished, PredictionFinished)
+    result = np.asarray(finished.outputs[0].data)[0]
+    assert not result[140:180, 70:120].any()
+    assert result[:64].all()
+    assert result[230:].all()
