@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from napari_im2im.errors import DataError
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
 _Key = tuple[str, ...]
 _NAMED_AT_MOST = 5
@@ -56,23 +56,22 @@ def pair_files(
     if len(input_paths) == len(target_paths) == 1:
         return [(input_paths[0], target_paths[0])]
     keyed_inputs, keyed_targets = _by_key(input_paths), _by_key(target_paths)
-    shared = keyed_inputs.keys() & keyed_targets.keys()
-    unique = len(keyed_inputs) == len(input_paths) and len(keyed_targets) == len(
-        target_paths
-    )
-    if not shared or not unique:
-        if len(input_paths) == len(target_paths):
-            return list(zip(input_paths, target_paths, strict=True))
+    counts = len(input_paths), len(target_paths)
+    unique = counts == (len(keyed_inputs), len(keyed_targets))
+    if unique and keyed_inputs.keys() & keyed_targets.keys():
+        _refuse_lonely(keyed_inputs, keyed_targets)
+        return [(path, keyed_targets[key]) for key, path in keyed_inputs.items()]
+    if counts[0] != counts[1]:
         raise DataError(
-            f"{len(input_paths)} inputs don't pair with {len(target_paths)} targets: "
-            "give partners the same number or name, or name as many of both."
+            f"{counts[0]} inputs don't pair with {counts[1]} targets: give partners "
+            "the same number or name, or name as many of both."
         )
-    lonely = [
-        path.name
-        for keyed in (keyed_inputs, keyed_targets)
-        for key, path in keyed.items()
-        if key not in shared
-    ]
+    return list(zip(input_paths, target_paths, strict=True))
+
+
+def _refuse_lonely(inputs: Mapping[_Key, Path], targets: Mapping[_Key, Path]) -> None:
+    lonely = [path.name for key, path in inputs.items() if key not in targets]
+    lonely += [path.name for key, path in targets.items() if key not in inputs]
     if lonely:
         more = len(lonely) - _NAMED_AT_MOST
         raise DataError(
@@ -80,7 +79,6 @@ def pair_files(
             f"{f' and {more} more' if more > 0 else ''}; give partners the same number "
             "or name, or leave these out."
         )
-    return [(path, keyed_targets[key]) for key, path in keyed_inputs.items()]
 
 
 def _expand(patterns: Sequence[str], side: str) -> list[Path]:
