@@ -41,7 +41,9 @@ class AxesRow(QWidget):  # type: ignore[misc]
         self._axes: tuple[str, ...] = ()
         self._shape: tuple[int, ...] = ()
         self._guessed = False
-        self._shown: tuple[object, ...] | None = None
+        self._shown: tuple[tuple[int, ...], tuple[str, ...], tuple[str, ...]] | None = (
+            None
+        )
         self._boxes: list[QComboBox] = []
         self._checks: list[QCheckBox] = []
         self.button = QPushButton()
@@ -85,11 +87,13 @@ class AxesRow(QWidget):  # type: ignore[misc]
         channels: Sequence[int] | None = None,
     ) -> None:
         """Show the axes of another image; all channels unless some are given."""
-        shown = (tuple(shape), tuple(axes), guessed, tuple(channel_names))
+        self._guessed = guessed
+        shown = (tuple(shape), tuple(axes), tuple(channel_names))
         if shown == self._shown and channels is None:
+            self._write()
             return
         self._shown = shown
-        self._shape, self._axes, self._guessed = tuple(shape), tuple(axes), guessed
+        self._shape, self._axes, _ = shown
         count = self._shape[axes.index("channel")] if "channel" in axes else 0
         names = list(channel_names) or [str(i + 1) for i in range(count)]
         self._fill_editor(names if 1 < count <= 32 else [], channels)

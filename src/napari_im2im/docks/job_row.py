@@ -150,9 +150,11 @@ class JobRow(QWidget):  # type: ignore[misc]
         self, done: int, total: int, activity: str, seconds_left: float | None = None
     ) -> None:
         """Show how far the job is, e.g. ``62 % · tile 31 of 50 · 8 s left``."""
-        self.bar.setRange(0, max(total, 1))
+        # A bar without a range moves by itself: there is nothing to count yet.
+        known = done > 0
+        self.bar.setRange(0, total if known else 0)
         self.bar.setValue(done)
-        parts = [f"{100 * done // total} %"] if total else []
+        parts = [f"{100 * done // total} %"] if known and total else []
         parts.append(activity)
         if seconds_left is not None:
             parts.append(f"{describe_duration(seconds_left)} left")
@@ -175,7 +177,9 @@ def sentence(text: str) -> QLabel:
     label.setWordWrap(True)
     label.setTextFormat(Qt.TextFormat.PlainText)
     label.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
-    label.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Minimum)
+    policy = QSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Minimum)
+    policy.setHeightForWidth(True)
+    label.setSizePolicy(policy)
     label.setMinimumWidth(1)
     return label
 

@@ -9,13 +9,16 @@ from typing import TYPE_CHECKING, Any
 from qtpy.QtCore import Qt, QTimer
 from qtpy.QtWidgets import (
     QFileDialog,
+    QFrame,
     QHBoxLayout,
+    QLineEdit,
     QPushButton,
     QScrollArea,
     QSplitter,
     QVBoxLayout,
     QWidget,
 )
+from superqt import QCollapsible
 
 from napari_im2im.docks.advice import Advice
 from napari_im2im.docks.dock import Dock
@@ -39,9 +42,8 @@ from napari_im2im.docks.model_zoo_list import EntryList, EntryView, describe_byt
 from napari_im2im.docks.model_zoo_search import SearchBar
 from napari_im2im.docks.model_zoo_trust import TrustDialog
 from napari_im2im.docks.opening import open_dock
-from napari_im2im.docks.options import Options
 from napari_im2im.docks.settings import load_settings, remember
-from napari_im2im.errors import ConfigError, Im2ImError
+from napari_im2im.errors import Im2ImError
 from napari_im2im.events import Event, Message, Progress
 from napari_im2im.zoo.catalogue import (
     Entry,
@@ -66,12 +68,6 @@ if TYPE_CHECKING:
 
     from napari_im2im.zoo.sources import Source
 
-_SETTINGS = {
-    "index_url": "List",
-    "records_url": "Archive of DOIs",
-    "timeout": "Patience (s)",
-}
-
 _COVER_DELAY = 250
 """Milliseconds after scrolling until the covers in sight are read."""
 
@@ -95,10 +91,12 @@ class ModelZooWidget(Dock):
         self.test_button = QPushButton("Test")
         self.test_button.setToolTip("Runs the model on its own test image")
         self.open_button = QPushButton("Open a file…")
-        self.reload_button = QPushButton("Refresh")
-        self.reload_button.setToolTip("Reads the list of the zoo again")
-        self.options = Options(ZooSettings, _SETTINGS)
-        self.options.set_texts(load_settings().get("zoo", {}).get("options", {}))
+        self.reload_button = QPushButton("Refresh the list")
+        self.reload_button.setAccessibleName("Refresh the list")
+        self.address = QLineEdit(load_settings().get("zoo", {}).get("index_url", ""))
+        self.address.setPlaceholderText(ZooSettings().index_url)
+        self.address.setAccessibleName("Address of the list of models")
+        self.address.setToolTip("Address of the list of models; empty: the default")
         self._all: dict[str, Entry] = {}
         self._opened: dict[str, Entry] = {}
         self._local: tuple[Entry, ...] = ()
@@ -120,26 +118,32 @@ class ModelZooWidget(Dock):
         about.setWidgetResizable(True)
         about.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
         about.setWidget(self.detail)
-        about.setMinimumHeight(90)
-        self.view.setMinimumHeight(120)
+        about.setFrameShape(QFrame.Shape.NoFrame)
+        about.setMinimumHeight(60)
+        self.view.setMinimumHeight(96)
         split = QSplitter(Qt.Orientation.Vertical)
         split.addWidget(self.view)
         split.addWidget(about)
-        split.setStretchFactor(0, 3)
-        split.setStretchFactor(1, 2)
+        split.setStretchFactor(0, 1)
+        split.setStretchFactor(1, 1)
+        split.setMinimumHeight(220)
         split.setChildrenCollapsible(False)
         buttons = QWidget()
         row = QHBoxLayout(buttons)
         row.setContentsMargins(0, 0, 0, 0)
-        for button in (self.test_button, self.open_button, self.reload_button):
+        for button in (self.test_button, self.open_button):
             button.setAccessibleName(button.text())
             row.addWidget(button, 1)
+        fold = QCollapsible("Options", expandedIcon="▾", collapsedIcon="▸")
+        fold.setDuration(0)
+        fold.addWidget(self.address)
+        fold.addWidget(self.reload_button)
         body: QVBoxLayout = self._body
         body.addWidget(self.search)
         body.addWidget(self.status)
         body.addWidget(split, 1)
         body.addWidget(buttons)
-        body.addWidget(self.options)
+        body.addWidget(fold)
 
     def _connect(self) -> None:
         self.search.changed.connect(self._show_list)
@@ -150,27 +154,23 @@ class ModelZooWidget(Dock):
         self.test_button.clicked.connect(self.test)
         self.open_button.clicked.connect(self._ask_for_file)
         self.reload_button.clicked.connect(self.reload)
-        self.options.changed.connect(self._keep_settings)
+        self.address.editingFinished.connect(self._keep_address)
         self.viewer.layers.selection.events.active.connect(self._layer_chosen)
 
     # -- the list -----------------------------------------------------------------
 
     @property
     def settings(self) -> ZooSettings:
-        """Addresses and time limits, as set under Options."""
-        return ZooSettings(**self.options.values())
+        """Addresses and time limits; the address of the list is under Options."""
+        address = self.address.text().strip()
+        return ZooSettings(index_url=address) if address else ZooSettings()
 
     def reload(self) -> None:
         """Read the models of this computer, and the zoo's list, again."""
         if self._reading is not None:
             return
-        try:
-            settings = self.settings
-        except ConfigError as error:
-            self.status.setText(str(error))
-            return
         self.status.setText("Reading the list …")
-        job = Job(partial(catalogue_events, settings), self)
+        job = Job(partial(catalogue_events, self.settings), self)
         job.event.connect(self._hear_list)
         job.failed.connect(self.status.setText)
         job.ended.connect(self._list_read)
@@ -257,8 +257,11 @@ class ModelZooWidget(Dock):
     def _show_cover(self, covers: Covers) -> None:
         self.entries.set_covers(covers.images)
 
-    def _keep_settings(self) -> None:
-        remember(zoo={"options": self.options.texts()})
+    def _keep_address(self) -> None:
+        address = self.address.text().strip()
+        if address != load_settings().get("zoo", {}).get("index_url", ""):
+            remember(zoo={"index_url": address})
+            self.reload()
 
     # -- one model ----------------------------------------------------------------
 

@@ -56,24 +56,21 @@ class ModelDetail(QWidget):  # type: ignore[misc]
             self.facts.setText("Choose a model to read about it.")
             return
         lines = [entry.summary.text] if entry.summary.text else []
-        lines += [f"{name}: {text}" for name, text in facts(entry, fit, scores)]
+        lines += [entry.compatibility.sentence] if entry.compatibility else []
+        lines += [f"The selected layer: {fit.sentence}"] if fit else []
+        lines += [f"{name}: {text}" for name, text in facts(entry, scores)]
         self.facts.setText("\n".join(lines))
 
     def _open_documentation(self) -> None:
         QDesktopServices.openUrl(QUrl(self._address))
 
 
-def facts(
-    entry: Entry, fit: Fit | None, scores: Mapping[str, float] | None
-) -> list[tuple[str, str]]:
+def facts(entry: Entry, scores: Mapping[str, float] | None) -> list[tuple[str, str]]:
     """Return what there is to say of a model, with a word for each."""
     summary = entry.summary
-    runs = entry.compatibility.sentence if entry.compatibility else ""
     names = [entry.model.id] if entry.model else []
     passed = [tool for tool, score in (scores or {}).items() if score == 1.0]
     every = [
-        ("Here", runs),
-        ("The selected layer", fit.sentence if fit else ""),
         ("Reads", summary.reads),
         ("Writes", summary.writes),
         ("Weights", ", ".join(summary.weights_formats)),

@@ -61,6 +61,7 @@ class ReproductionLayers:
             self.layers[3].contrast_limits = (-limit, limit)
         for layer in self._viewer.layers:
             layer.visible = layer in self.layers
+        self._viewer.layers.selection.active = self.layers[0]
         self._viewer.grid.enabled = True
         self._viewer.reset_view()
 

@@ -98,6 +98,7 @@ class EntryView(QListView):  # type: ignore[misc]
         for row, entry in enumerate(self._entries.entries):
             if entry.key == key:
                 self.setCurrentIndex(self._entries.index(row))
+                self.scrollTo(self.currentIndex())
                 return True
         return False
 

@@ -14,6 +14,7 @@ from qtpy.QtWidgets import (
     QVBoxLayout,
     QWidget,
 )
+from superqt import QFlowLayout
 
 from napari_im2im.zoo.index import Query
 from napari_im2im.zoo.summary import TASKS
@@ -52,14 +53,16 @@ class SearchBar(QWidget):  # type: ignore[misc]
         layout.setContentsMargins(0, 0, 0, 0)
         layout.setSpacing(4)
         layout.addWidget(self.text)
-        for widgets in (
-            (self.dimensions, self.task, self.licence),
-            (self.installed, self.runs, self.fits),
-        ):
-            row = QHBoxLayout()
-            for widget in widgets:
-                row.addWidget(widget, 1)
-            layout.addLayout(row)
+        choices = QHBoxLayout()
+        for box in (self.dimensions, self.task, self.licence):
+            choices.addWidget(box, 1)
+        layout.addLayout(choices)
+        checks = QWidget()
+        row = QFlowLayout(checks)
+        row.setContentsMargins(0, 0, 0, 0)
+        for check in (self.installed, self.runs, self.fits):
+            row.addWidget(check)
+        layout.addWidget(checks)
         self._timer = QTimer(self)
         self._timer.setSingleShot(True)
         self._timer.setInterval(_DELAY)

@@ -39,11 +39,18 @@ class Options(QWidget):  # type: ignore[misc]
     fields
         Names of its fields, of nested ones as ``"optimizer.learning_rate"``, with
         what to call them.
+    suggestions
+        For fields of free text what to choose from.
     """
 
     changed = Signal()
 
-    def __init__(self, config: type[BaseModel], fields: Mapping[str, str]) -> None:
+    def __init__(
+        self,
+        config: type[BaseModel],
+        fields: Mapping[str, str],
+        suggestions: Mapping[str, Sequence[str]] | None = None,
+    ) -> None:
         super().__init__()
         self._entries: dict[str, _Entry] = {}
         self.fold = QCollapsible("Options", expandedIcon="▾", collapsedIcon="▸")
@@ -53,7 +60,8 @@ class Options(QWidget):  # type: ignore[misc]
         form.setContentsMargins(8, 0, 0, 0)
         form.setVerticalSpacing(2)
         for name, title in fields.items():
-            entry = _Entry(find_field(config, name), title)
+            suggested = (suggestions or {}).get(name, ())
+            entry = _Entry(find_field(config, name), title, suggested)
             entry.edited.connect(self.changed)
             form.addRow(title, entry.widget)
             self._entries[name] = entry
@@ -106,12 +114,12 @@ class _Entry(QWidget):  # type: ignore[misc]
 
     edited = Signal()
 
-    def __init__(self, field: FieldInfo, title: str) -> None:
+    def __init__(self, field: FieldInfo, title: str, suggested: Sequence[str]) -> None:
         super().__init__()
         self.default = field.get_default(call_default_factory=True)
         self._title = title
         self._empty: Any = {} if self.default == {} else None
-        choices = choices_of(field.annotation)
+        choices = choices_of(field.annotation) or suggested
         if field.annotation is bool:
             self.widget: QWidget = QCheckBox()
             self.widget.setChecked(self.default)
@@ -119,7 +127,8 @@ class _Entry(QWidget):  # type: ignore[misc]
         elif choices:
             self.widget = QComboBox()
             self.widget.addItems([AUTOMATIC if c is None else c for c in choices])
-            self.widget.currentIndexChanged.connect(self.edited)
+            self.widget.setEditable(bool(suggested))
+            self.widget.currentTextChanged.connect(self.edited)
             self._write(self.default)
         else:
             self.widget = QLineEdit()

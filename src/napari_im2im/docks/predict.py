@@ -5,6 +5,7 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
+from napari.utils import Colormap
 from pydantic import ValidationError
 
 from napari_im2im.docks.advice import Advice, Fix
@@ -48,8 +49,15 @@ OPTIONS = {
     "tolerance": "Tolerance",
     "batch_size": "Batch",
     "test_time_augmentation": "Mean over flips",
+    "statistics": "Statistics",
+    "unreadable": "Unreadable parts",
     "output": "Write to",
 }
+
+ERROR_COLORS = Colormap([[0.2, 0.7, 1], [0, 0, 0], [1, 0.6, 0.1]], name="error")
+"""Blue where a result is too dark, orange where it is too bright."""
+
+DEVICES = {"device": ("auto", "cpu", "cuda", "mps")}
 
 
 class PredictWidget(Dock):
@@ -66,7 +74,7 @@ class PredictWidget(Dock):
         self.model_picker = ModelPicker()
         self.inputs = [InputRow(napari_viewer, "Image")]
         self.region = RegionBox(napari_viewer)
-        self.options = Options(PredictConfig, OPTIONS)
+        self.options = Options(PredictConfig, OPTIONS, DEVICES)
         self.actions = ResultActions(napari_viewer)
         self._facts: ModelFacts | None = None
         self._run: PredictionRun | None = None
@@ -260,7 +268,7 @@ class PredictWidget(Dock):
         self.viewer.add_image(
             error,
             name=f"error of {result.name}",
-            colormap="PiYG",
+            colormap=ERROR_COLORS,
             contrast_limits=(-size, size),
             scale=result.scale,
             translate=result.translate,

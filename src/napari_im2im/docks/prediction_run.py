@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from typing import TYPE_CHECKING
 
@@ -11,6 +12,7 @@ from napari_im2im.events import (
     Message,
     PredictionFinished,
     PredictionStarted,
+    Progress,
     TileDone,
 )
 
@@ -67,6 +69,10 @@ class PredictionRun:
             self._start(event)
         elif isinstance(event, TileDone):
             self._count(event)
+        elif isinstance(event, Progress):
+            self._row.show_progress(
+                event.done, event.total, event.activity, event.seconds_left
+            )
         elif isinstance(event, Message):
             if event.level == "info":
                 self._row.show_status(event.text)
@@ -75,9 +81,7 @@ class PredictionRun:
         elif isinstance(event, PredictionFinished):
             provenance = {"config": self.config.model_dump(mode="json")}
             self.results.finish(event.outputs, provenance | dict(event.metadata))
-            pixels = sum(
-                size for output in event.outputs for size in [_pixels(output.sizes)]
-            )
+            pixels = _pixels(event.outputs[0].sizes)
             self.pace = event.seconds / max(pixels, 1)
 
     def end(self, end: str) -> None:
@@ -104,11 +108,13 @@ class PredictionRun:
         self._resumed = self._done = event.done
         plural = "s" if event.tiles != 1 else ""
         self._row.show_progress(
-            event.done, event.tiles, f"{event.tiles} tile{plural} on {event.device}"
+            event.done,
+            event.tiles,
+            f"{event.tiles} tile{plural} with {event.engine} on {event.device}",
         )
 
     def _count(self, event: TileDone) -> None:
-        self._done += 1
+        self._done = event.index
         elapsed = time.monotonic() - self._started
         left = elapsed / (self._done - self._resumed) * (event.total - self._done)
         self._row.show_progress(
@@ -123,7 +129,4 @@ class PredictionRun:
 
 
 def _pixels(sizes: dict[str, int]) -> int:
-    count = 1
-    for axis, size in sizes.items():
-        count *= size if axis != "channel" else 1
-    return count
+    return math.prod(size for axis, size in sizes.items() if axis != "channel")

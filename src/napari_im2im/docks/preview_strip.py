@@ -83,7 +83,9 @@ class _Pictures(QWidget):  # type: ignore[misc]
     def __init__(self) -> None:
         super().__init__()
         self._images: tuple[tuple[str, QImage], ...] = ()
-        self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
+        policy = QSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
+        policy.setHeightForWidth(True)
+        self.setSizePolicy(policy)
         self.setAccessibleName("Preview: input, target and prediction now")
 
     def sizeHint(self) -> QSize:
@@ -91,7 +93,19 @@ class _Pictures(QWidget):  # type: ignore[misc]
 
     def set_images(self, images: tuple[tuple[str, QImage], ...]) -> None:
         self._images = images
+        self.updateGeometry()
         self.update()
+
+    def hasHeightForWidth(self) -> bool:
+        return True
+
+    def heightForWidth(self, width: int) -> int:
+        if not self._images:
+            return _CAPTION + 60
+        image = self._images[0][1]
+        column = (width - 2 * _GAP) / 3
+        ratio: float = image.height() / image.width()
+        return _CAPTION + min(170, round(column * ratio))
 
     def paintEvent(self, event: QPaintEvent | None) -> None:
         painter = QPainter(self)

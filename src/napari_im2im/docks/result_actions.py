@@ -13,7 +13,6 @@ from qtpy.QtWidgets import (
     QMenu,
     QPushButton,
     QSizePolicy,
-    QToolButton,
     QVBoxLayout,
     QWidget,
 )
@@ -45,6 +44,7 @@ class ResultActions(QWidget):  # type: ignore[misc]
         self._source: Layer | None = None
         self._results: list[Layer] = []
         self._before: dict[Layer, bool] = {}
+        self._camera: Any = None
         self._job: JobText | None = None
         self.compare = QPushButton("Compare")
         self.compare.setCheckable(True)
@@ -94,6 +94,7 @@ class ResultActions(QWidget):  # type: ignore[misc]
         """Read the layers of the viewer again."""
         self.result.reset_choices()
         self.truth.reset_choices()
+        self.result.native.setVisible(len(self._results) > 1)
 
     def _layer_box(self, choices: Any, name: str) -> ComboBox:
         box = ComboBox(choices=choices)
@@ -126,7 +127,9 @@ class ResultActions(QWidget):  # type: ignore[misc]
     def _compare(self, on: bool) -> None:
         """Show the source and its results side by side, moving together."""
         layers = self._viewer.layers
+        camera = self._viewer.scene.camera
         if on:
+            self._camera = (camera.center, camera.zoom)
             self._before = {layer: layer.visible for layer in layers}
             for layer in layers:
                 layer.visible = layer is self._source or layer in self._results
@@ -134,6 +137,10 @@ class ResultActions(QWidget):  # type: ignore[misc]
             for layer, visible in self._before.items():
                 layer.visible = visible
         self._viewer.canvas.grid.enabled = on
+        if on:
+            self._viewer.fit_to_view()
+        else:
+            camera.center, camera.zoom = self._camera
 
 
 def sentence_word(text: str) -> QWidget:
@@ -144,7 +151,7 @@ def sentence_word(text: str) -> QWidget:
     return label
 
 
-def copy_button(job: Callable[[], JobText | None], command: str) -> QToolButton:
+def copy_button(job: Callable[[], JobText | None], command: str) -> QPushButton:
     """Return a button that copies a job as a command line, Python or YAML.
 
     Parameters
@@ -154,11 +161,8 @@ def copy_button(job: Callable[[], JobText | None], command: str) -> QToolButton:
     command
         ``"train"`` or ``"predict"``.
     """
-    button = QToolButton()
-    button.setText("Copy as ▾")
+    button = QPushButton("Copy as")
     button.setAccessibleName("Copy the job as text")
-    button.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
-    button.setPopupMode(QToolButton.ToolButtonPopupMode.InstantPopup)
     menu = QMenu(button)
     writers = {
         "Command line": lambda config, images: as_command(config, command, images),

@@ -32,6 +32,7 @@ from napari_im2im.docks.training_advice import (
 )
 from napari_im2im.docks.training_run import TrainingView
 from napari_im2im.errors import ConfigError, Im2ImError
+from napari_im2im.models.networks import CATALOGUE
 from napari_im2im.training.config import TrainConfig
 
 if TYPE_CHECKING:
@@ -47,6 +48,7 @@ OPTIONS = {
     "patch": "Patch",
     "batch_size": "Batch",
     "network.name": "Network",
+    "network.size": "Network size",
     "network.kwargs": "Network arguments",
     "loss": "Loss",
     "optimizer.learning_rate": "Learning rate",
@@ -61,6 +63,12 @@ OPTIONS = {
     "precision": "Precision",
     "seed": "Seed",
     "output": "Runs folder",
+}
+
+SUGGESTIONS = {
+    "network.name": tuple(CATALOGUE),
+    "device": ("auto", "cpu", "cuda", "mps"),
+    "precision": ("auto", "32-true", "bf16-mixed", "16-mixed"),
 }
 
 _LAYERS, _FILES = "Layers", "Files"
@@ -87,7 +95,7 @@ class TrainWidget(Dock):
         self.effort = QComboBox()
         self.effort.addItems(EFFORTS)
         self.name = QLineEdit()
-        self.options = Options(TrainConfig, OPTIONS)
+        self.options = Options(TrainConfig, OPTIONS, SUGGESTIONS)
         self.view = TrainingView(self.job_row)
         self.resume = ResumeOffer()
         self._pairs: list[tuple[Path, Path]] = []
@@ -331,7 +339,8 @@ class TrainWidget(Dock):
         self.resume.hide()
         self.form.hide()
         origins = [self.input.origin(), self.target.origin()] if pairs else []
-        self.view.begin((config, origins), channels)
+        folder = config.resume.name if config.resume else config.name
+        self.view.begin((config, origins), f"Training {folder}", channels)
         self._start(partial(_train, config, pairs), self.view.hear, self._end)
         self.job_row.show_status("Loading …")
 

@@ -49,6 +49,7 @@ class TrainingView(QWidget):  # type: ignore[misc]
     def __init__(self, job_row: JobRow) -> None:
         super().__init__()
         self._row = job_row
+        self.title = sentence("")
         self.plot = LossPlot()
         self.strip = PreviewStrip()
         self.best = sentence("")
@@ -69,6 +70,7 @@ class TrainingView(QWidget):  # type: ignore[misc]
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.setSpacing(4)
+        layout.addWidget(self.title)
         layout.addWidget(self.strip)
         layout.addWidget(self.plot)
         layout.addWidget(self.best)
@@ -77,8 +79,9 @@ class TrainingView(QWidget):  # type: ignore[misc]
         row.addWidget(self.copy, 1)
         layout.addLayout(row)
 
-    def begin(self, job: JobText, target_channels: Sequence[str]) -> None:
+    def begin(self, job: JobText, title: str, target_channels: Sequence[str]) -> None:
         """Get ready for a new training."""
+        self.title.setText(title)
         self._job = job
         self._package = None
         self.plot.clear()
