@@ -64,7 +64,7 @@ class FakePrediction:
             time.sleep(self.wait)
             region = slice(row * height, (row + 1) * height)
             pixels[..., region, :] = row + 1
-            yield TileDone(row, self.rows, {"y": region}, self.wait)
+            yield TileDone(row + 1, self.rows, {"y": region}, self.wait)
         yield PredictionFinished((output,), 1.0, {"model": {"id": "fake"}})
 
 
