@@ -1,0 +1,134 @@
+"""Take the pictures of the docks in docs/images, from the real window at work.
+
+    xvfb-run -a -s "-screen 0 1400x900x24" python tools/screenshots.py
+
+Trains on the bundled sample and predicts with the result; each state is taken in
+napari's dark and light theme. Settings and models of the user are not touched.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import tempfile
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from PIL import Image
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    import napari
+
+SIZE = (1280, 760)
+FOLDER = Path(__file__).parents[1] / "docs" / "images"
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--steps", type=int, default=400, help="of the training")
+    parser.add_argument("--out", type=Path, default=FOLDER)
+    arguments = parser.parse_args()
+    arguments.out.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory() as home:
+        os.environ["NAPARI_IM2IM_HOME"] = home
+        os.environ["NAPARI_CONFIG"] = str(Path(home) / "napari.yaml")
+        take_all(arguments.out, arguments.steps)
+
+
+def take_all(folder: Path, steps: int) -> None:
+    """Take every picture."""
+    import napari
+
+    from napari_im2im.docks.opening import open_dock, open_sample
+
+    viewer = napari.Viewer()
+    viewer.window.resize(*SIZE)
+    open_sample(viewer)
+    for layer in viewer.layers[2:]:
+        layer.visible = False
+    predict = open_dock(viewer, "Predict")
+    train = open_dock(viewer, "Train")
+    work(2)
+    take_training(viewer, train, folder, steps)
+    train.view.try_button.click()
+    take_prediction(viewer, predict, folder)
+    viewer.close()
+
+
+def take_training(viewer: napari.Viewer, dock: Any, folder: Path, steps: int) -> None:
+    """Take the Train dock before, during and after a training."""
+    dock.options.set_value("effort.steps", steps)
+    dock.options.set_value("effort.patience", None)
+    work(1)
+    dock.effort.setCurrentIndex(0)
+    picture(viewer, folder / "train-before")
+    dock.run()
+    seen: list[int] = []
+    dock.job.event.connect(lambda event: seen.append(getattr(event, "done", 0)))
+    wait(
+        lambda: max(seen, default=0) > 0.6 * steps and dock.view.try_button.isVisible()
+    )
+    picture(viewer, folder / "train-during")
+    wait(lambda: not dock.running)
+    picture(viewer, folder / "train-after")
+
+
+def take_prediction(viewer: napari.Viewer, dock: Any, folder: Path) -> None:
+    """Take the Predict dock before, during and after a prediction."""
+    wait(lambda: dock._facts is not None)
+    work(1)
+    picture(viewer, folder / "predict-before")
+    dock.options.set_value("tile", {"y": 256, "x": 256})
+    dock.run()
+    wait(lambda: dock.job_row.bar.value() >= 8)
+    picture(viewer, folder / "predict-during")
+    wait(lambda: not dock.running)
+    dock.actions.truth.value = viewer.layers["DAPI"]
+    dock.actions.measure.click()
+    wait(lambda: "PCC" in dock.actions.outcome.text())
+    viewer.layers.pop()  # the map of the error
+    dock.actions.compare.click()
+    picture(viewer, folder / "predict-after")
+
+
+def picture(viewer: napari.Viewer, path: Path) -> None:
+    """Save the window in both themes."""
+    from qtpy.QtGui import QImage
+
+    for theme in ("light", "dark"):
+        viewer.theme = theme
+        work(0.5)
+        shot = viewer.window._qt_window.grab().toImage()
+        shot = shot.convertToFormat(QImage.Format.Format_RGB888)
+        rows = shot.constBits().asarray(shot.sizeInBytes())
+        pixels = np.asarray(rows, np.uint8).reshape(shot.height(), -1)
+        pixels = pixels[:, : 3 * shot.width()].reshape(shot.height(), shot.width(), 3)
+        # 256 colours show all there is to see in a third of the bytes.
+        small = Image.fromarray(pixels).quantize(256, dither=Image.Dither.NONE)
+        small.save(path.with_name(f"{path.name}-{theme}.png"), optimize=True)
+
+
+def work(seconds: float) -> None:
+    """Let the window work."""
+    end = time.monotonic() + seconds
+    wait(lambda: time.monotonic() > end)
+
+
+def wait(done: Callable[[], bool], timeout: float = 1800) -> None:
+    """Let the window work until something is done."""
+    from qtpy.QtWidgets import QApplication
+
+    end = time.monotonic() + timeout
+    while not done():
+        if time.monotonic() > end:
+            raise TimeoutError("The window didn't get there.")
+        QApplication.processEvents()
+        time.sleep(0.01)
+
+
+if __name__ == "__main__":
+    main()
