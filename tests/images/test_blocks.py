@@ -7,8 +7,6 @@ from hypothesis import strategies as st
 from napari_im2im.images.blocks import iterate_blocks
 
 SIZES = st.tuples(st.integers(1, 9), st.integers(1, 5))
-    st.tuples(st.integers(1, 9), st.integers(1, 5)), min_size=1, max_size=4
-)
 
 
 @given(st.lists(SIZES, min_size=1, max_size=4), st.integers(0, 500))
