@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import time
+from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -139,7 +140,6 @@ class _Training:
         self.best = math.inf
         self.best_metrics: dict[str, float] = {}
         self.waited = 0
-        self.validations = 0
         self.next_validation = _FIRST_VALIDATION
         self.reason = ""
         self._losses: list[torch.Tensor] = []
@@ -277,6 +277,8 @@ class _Training:
             yield from self._fetch_losses()
             if self.reason:
                 return
+        # What writes packages is loaded once, so it's no part of the cost.
+        import_module("bioimageio.spec")
         begun = time.monotonic()
         evaluation = self.validator.evaluate(self.network, self.loss)
         rate = self.optimizer.param_groups[0]["lr"]
@@ -298,10 +300,7 @@ class _Training:
             self.waited += 1
             if self.waited == self.config.effort.patience:
                 self.reason = f"no improvement in {self.waited} validations"
-        # The first time also loads what writes packages, so it says little.
-        cost = 0.0 if self.validations == 0 else time.monotonic() - begun
-        self._plan_validation(cost, started)
-        self.validations += 1
+        self._plan_validation(time.monotonic() - begun, started)
         self._save()
 
     def _preview(self, evaluation: Evaluation) -> Preview:
@@ -353,7 +352,6 @@ class _Training:
                 "best": self.best,
                 "best_metrics": self.best_metrics,
                 "waited": self.waited,
-                "validations": self.validations,
                 "next_validation": self.next_validation,
                 "interval_losses": self._interval_losses,
                 "patch": self.patch,
@@ -394,7 +392,6 @@ class _Training:
             self.plan.total = state["total"]
         self.step, self.best = state["step"], state["best"]
         self.best_metrics, self.waited = dict(state["best_metrics"]), state["waited"]
-        self.validations = state["validations"]
         self.next_validation = state["next_validation"]
         self._interval_losses = list(state["interval_losses"])
         self.run.forget_metrics_after(self.step)

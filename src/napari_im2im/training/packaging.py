@@ -8,18 +8,25 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 
+from napari_im2im.inference.calibration import field_as_data
+from napari_im2im.inference.config import PredictConfig
+from napari_im2im.inference.geometry import model_geometry
+from napari_im2im.inference.halo import measure_halo
+from napari_im2im.inference.receptive_field import Windows, measure_receptive_field
 from napari_im2im.models.tensors import FixedSize
 from napari_im2im.models.writing import PackageContent, image_specs, write_package
 from napari_im2im.training.automatic import largest_size
 from napari_im2im.training.validation import normalized, restored
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
     from pathlib import Path
 
-    from napari_im2im.models.tensors import AxisSpec
+    from napari_im2im.inference.receptive_field import ReceptiveField
+    from napari_im2im.models.tensors import AxisSpec, TensorSpec
     from napari_im2im.training.preparation import Preparation
 
+_CPU = torch.device("cpu")
 _TEST_SIZE = {"z": 32, "y": 128, "x": 128}
 """Largest test tensor, so that packages stay small."""
 
@@ -67,23 +74,13 @@ def _content(
     layout, config = preparation.layout, preparation.config
     # Tested where and as users will run it: on the CPU, in 32 bits.
     cpu_network = copy.deepcopy(network).to("cpu").eval()
-    unit = next(iter(layout.units.values()), None)
-    specs = image_specs(
-        spatial_axes=layout.spatial_axes,
-        input_channels=layout.input_channels,
-        output_channels=layout.target_channels,
-        sizes=preparation.sizes,
-        pixel_size=layout.scale,
-        unit=unit,
-        preprocessing=preparation.input_scaling.preprocessing(),
-        postprocessing=preparation.target_scaling.postprocessing(),
-    )
-    test_input = _test_input(crop, specs[0].axes[2:])
-    with torch.inference_mode():
-        output = cpu_network(
-            normalized(test_input, preparation.input_scaling, torch.device("cpu"))
-        )
-    test_output = restored(output, preparation.target_scaling).numpy()
+    field, halo = _measure_tiling(preparation, cpu_network, crop)
+    source, target = _specs(preparation, halo)
+    test_input = _test_input(crop, source.axes[2:])
+    test_output = restored(
+        _run(cpu_network, normalized(test_input, preparation.input_scaling, _CPU)),
+        preparation.target_scaling,
+    ).numpy()
     inputs, targets = (
         ", ".join(names) for names in (layout.input_channels, layout.target_channels)
     )
@@ -96,12 +93,13 @@ def _content(
         network=cpu_network,
         network_name=config.network.name,
         network_kwargs=preparation.network_kwargs,
-        inputs=specs[:1],
-        outputs=specs[1:],
+        inputs=(source,),
+        outputs=(target,),
         test_inputs=(test_input,),
         test_outputs=(test_output,),
         config={
             "training": config.model_dump(mode="json"),
+            "receptive_field": field_as_data(field),
             "channels_from_z": sorted(layout.folded),
             "patch": preparation.patch,
             "steps": step,
@@ -109,6 +107,46 @@ def _content(
         },
         validation=_validation_text(preparation, step, metrics),
     )
+
+
+def _specs(
+    preparation: Preparation, halo: Mapping[str, int]
+) -> tuple[TensorSpec, TensorSpec]:
+    layout = preparation.layout
+    return image_specs(
+        spatial_axes=layout.spatial_axes,
+        input_channels=layout.input_channels,
+        output_channels=layout.target_channels,
+        sizes=preparation.sizes,
+        halo=halo,
+        pixel_size=layout.scale,
+        unit=next(iter(layout.units.values()), None),
+        preprocessing=preparation.input_scaling.preprocessing(),
+        postprocessing=preparation.target_scaling.postprocessing(),
+    )
+
+
+def _measure_tiling(
+    preparation: Preparation, network: torch.nn.Module, crop: np.ndarray
+) -> tuple[ReceptiveField, dict[str, int]]:
+    """Measure, with the weights as they are, how far a result depends on pixels."""
+
+    def run(inputs: Sequence[np.ndarray]) -> list[np.ndarray]:
+        return [_run(network, torch.from_numpy(inputs[0])).numpy()]
+
+    specs = _specs(preparation, {})
+    sample = normalized(crop[None], preparation.input_scaling, _CPU).numpy()
+    windows = Windows(
+        run, specs[:1], specs[1:], model_geometry(specs[:1], specs[1:]), [sample]
+    )
+    field = measure_receptive_field(windows)
+    return field, measure_halo(windows, field, PredictConfig().tolerance)
+
+
+def _run(network: torch.nn.Module, inputs: torch.Tensor) -> torch.Tensor:
+    with torch.inference_mode():
+        output: torch.Tensor = network(inputs)
+    return output
 
 
 def _test_input(crop: np.ndarray, axes: tuple[AxisSpec, ...]) -> np.ndarray:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import os
+import pickle
 import platform
 import re
 import sys
@@ -21,6 +22,17 @@ from napari_im2im.training.config import TrainConfig
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
+
+
+_BROKEN = (
+    OSError,
+    RuntimeError,
+    EOFError,
+    LookupError,
+    ValueError,
+    pickle.UnpicklingError,
+)
+"""What torch raises for a file that is cut off or none of its own."""
 
 
 @dataclass(frozen=True)
@@ -91,15 +103,13 @@ class RunFolder:
 
     def load_checkpoint(self) -> dict[str, Any]:
         """Read the checkpoint; nothing in it is executed."""
-        import pickle
-
         import torch
 
         try:
             state: dict[str, Any] = torch.load(
                 self.checkpoint, map_location="cpu", weights_only=True
             )
-        except (OSError, RuntimeError, EOFError, pickle.UnpicklingError) as error:
+        except _BROKEN as error:
             raise ModelError(
                 f"{self.checkpoint} can't be read ({error}): train anew."
             ) from error
