@@ -1,0 +1,264 @@
+from __future__ import annotations
+
+import csv
+import math
+import warnings
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+
+from napari_im2im.errors import ConfigError, DataError, ModelError
+from napari_im2im.events import (
+    Message,
+    MetricsLogged,
+    NewBest,
+    Preview,
+    Progress,
+    TrainingFinished,
+    TrainingStarted,
+)
+from napari_im2im.training import loop, run_folder
+from napari_im2im.training.config import EffortConfig, TrainConfig
+from napari_im2im.training.loop import train_events
+
+TINY = {
+    "name": "BasicUNet",
+    "kwargs": {"features": [4, 4, 8, 8, 8, 4]},
+}
+
+
+@pytest.fixture
+def config(tmp_path) -> TrainConfig:
+    return TrainConfig(
+        name="tiny",
+        output=tmp_path,
+        patch={"y": 32, "x": 32},
+        batch_size=4,
+        network=TINY,
+        effort={"steps": 14},
+        device="cpu",
+    )
+
+
+@pytest.fixture
+def pairs(make_pair):
+    return [make_pair((64, 64), seed=n, name=f"field {n}") for n in range(3)]
+
+
+def check(package):
+    from bioimageio.core import test_model as check_model
+
+    with warnings.catch_warnings():
+        # bioimageio.core leaves files open.
+        warnings.simplefilter("ignore")
+        return check_model(package / "rdf.yaml").status
+
+
+def of(kind, events):
+    return [event for event in events if isinstance(event, kind)]
+
+
+def validation_losses(run):
+    with (run / "metrics.csv").open() as file:
+        return {row["step"]: row["validation_loss"] for row in csv.DictReader(file)}
+
+
+def final_weights(run):
+    return torch.load(run / "checkpoints" / "last.ckpt", weights_only=True)["network"]
+
+
+def test_a_training_learns_and_leaves_a_package(config, pairs, tmp_path):
+    config.effort.steps = 40
+    events = list(train_events(config, pairs))
+    (started,) = of(TrainingStarted, events)
+    assert (started.training_images, started.validation_images) == (2, 1)
+    assert started.run_folder == tmp_path / "tiny"
+    logged = [e.values for e in of(MetricsLogged, events) if "pcc" in e.values]
+    assert logged[-1]["validation_loss"] < 0.5 * logged[0]["validation_loss"]
+    assert logged[-1]["pcc"] > 0.9
+    assert [e.done for e in of(Progress, events)][-1] == 40
+    finished = events[-1]
+    assert isinstance(finished, TrainingFinished)
+    assert finished.metrics["validation_loss"] == min(
+        v["validation_loss"] for v in logged
+    )
+    with (started.run_folder / "metrics.csv").open() as file:
+        assert len(list(csv.DictReader(file))) == len(logged)
+    assert check(finished.package) == "passed"
+
+
+def test_previews_are_in_the_units_of_the_images(config, pairs):
+    preview = of(Preview, train_events(config, pairs))[-1]
+    assert preview.input.shape == preview.target.shape == preview.prediction.shape
+    assert 1500 < preview.prediction.mean() < 6000
+    held_out = [pair for pair in pairs if np.isin(preview.target, pair[1].data).all()]
+    assert held_out
+
+
+def test_several_channels_in_3d(config, make_pair):
+    source, target = make_pair((16, 48, 32), "zyx", scale={"z": 2, "y": 0.5, "x": 0.5})
+    both = np.stack([np.asarray(target.data), 65535 - np.asarray(target.data)])
+    target = replace(
+        target,
+        data=both,
+        axes=("channel", "z", "y", "x"),
+        channel_names=("DAPI", "NFH"),
+    )
+    small = config.model_copy(
+        update={
+            "patch": {"z": 16, "y": 16, "x": 16},
+            "loss": {"l1": 0.5, "ssim": 0.5},
+            "input_normalization": "percentile",
+            "target_normalization": "percentile",
+            "effort": EffortConfig(steps=8),
+        }
+    )
+    events = list(train_events(small, [(source, target)]))
+    assert "separate strip" in of(TrainingStarted, events)[0].validation
+    assert {"pcc DAPI", "psnr NFH"} <= set(events[-1].metrics)
+    assert check(events[-1].package) == "passed"
+
+
+def test_the_seed_decides(config, pairs, tmp_path):
+    runs = [list(train_events(config, pairs))[-1].run_folder for _ in range(2)]
+    first, second = (final_weights(run) for run in runs)
+    assert all(torch.equal(first[name], second[name]) for name in first)
+
+
+def test_a_stopped_training_goes_on_as_if_it_had_not_been(config, pairs):
+    whole = list(train_events(config, pairs))[-1].run_folder
+    events = train_events(config, pairs)
+    run = next(e for e in events if isinstance(e, TrainingStarted)).run_folder
+    next(e for e in events if isinstance(e, Progress) and e.done == 12)
+    events.close()
+    resumed = list(train_events(TrainConfig(resume=run), pairs))
+    assert of(Progress, resumed)[1].done == 13
+    assert resumed[-1].run_folder == run
+    expected, weights = final_weights(whole), final_weights(run)
+    assert all(torch.equal(expected[name], weights[name]) for name in expected)
+    whole_table, table = (validation_losses(folder) for folder in (whole, run))
+    assert len(table) >= 2
+    common = whole_table.keys() & table.keys()
+    assert all(table[step] == whole_table[step] for step in common)
+
+
+def test_a_killed_training_goes_on_from_its_last_checkpoint(config, pairs, monkeypatch):
+    whole = list(train_events(config, pairs))[-1].run_folder
+    events = train_events(config, pairs)
+    run = next(e for e in events if isinstance(e, TrainingStarted)).run_folder
+    next(e for e in events if isinstance(e, Progress) and e.done == 13)
+    with monkeypatch.context() as patched:
+        # What is killed saves nothing.
+        patched.setattr(run_folder.RunFolder, "save_checkpoint", lambda *_: None)
+        events.close()
+    list(train_events(TrainConfig(resume=run), pairs))
+    expected, weights = final_weights(whole), final_weights(run)
+    assert all(torch.equal(expected[name], weights[name]) for name in expected)
+
+
+def test_a_finished_training_can_be_extended(config, pairs):
+    run = list(train_events(config, pairs))[-1].run_folder
+    longer = TrainConfig(resume=run, effort={"steps": 16})
+    assert of(Progress, train_events(longer, pairs))[-1].done == 16
+
+
+def test_other_images_are_refused_on_resuming(config, pairs, make_pair):
+    run = list(train_events(config, pairs))[-1].run_folder
+    others = [make_pair((64, 64), seed=n + 9) for n in range(3)]
+    with pytest.raises(DataError, match="not the images that tiny learned from"):
+        list(train_events(TrainConfig(resume=run), others))
+
+
+def test_it_stops_without_improvement(config, pairs):
+    effort = {"steps": 500, "patience": 2}
+    still = {"learning_rate": 1e-12}
+    events = list(
+        train_events(
+            TrainConfig(
+                **config.model_dump(exclude={"effort", "optimizer", "network"}),
+                network=TINY | {"kwargs": TINY["kwargs"] | {"norm": "instance"}},
+                effort=effort,
+                optimizer=still,
+            ),
+            pairs,
+        )
+    )
+    assert "no improvement in 2 validations" in events[-1].reason
+    assert of(Progress, events)[-1].done < 100
+
+
+def test_a_loss_that_is_no_number_stops_and_keeps_the_best(config, pairs, monkeypatch):
+    learn = loop._Training._learn
+
+    def diverge(self):
+        return learn(self) * (math.nan if self.step > 11 else 1)
+
+    monkeypatch.setattr(loop._Training, "_learn", diverge)
+    events = list(train_events(config, pairs))
+    assert any(
+        "NaN" in m.text and "smaller learning rate" in m.text
+        for m in of(Message, events)
+    )
+    assert events[-1].reason == "the loss is no number any more"
+    assert (events[-1].package / "rdf.yaml").exists()
+
+
+def test_short_memory_makes_batches_smaller_and_says_so(config, pairs, monkeypatch):
+    learn = loop._Training._learn
+
+    def hungry(self):
+        if self.batch_size * math.prod(self.patch.values()) > 2 * 32 * 32:
+            raise torch.OutOfMemoryError("CUDA out of memory")
+        return learn(self)
+
+    monkeypatch.setattr(loop._Training, "_learn", hungry)
+    events = list(train_events(config, pairs))
+    warnings = [m.text for m in of(Message, events) if m.level == "warning"]
+    assert warnings == [
+        "Memory was short. Patches of 32 × 32 pixels (y × x), 2 at a time."
+    ]
+    assert isinstance(events[-1], TrainingFinished)
+
+
+def test_a_full_disk_keeps_the_best_model(config, pairs, monkeypatch):
+    events = train_events(config, pairs)
+    best = next(e for e in events if isinstance(e, NewBest))
+
+    def full(*_args):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(run_folder.os, "fsync", full)
+    with pytest.raises(ModelError, match="No space left on device"):
+        list(events)
+    assert (best.package / "rdf.yaml").exists()
+
+
+def test_nothing_is_written_for_images_that_do_not_fit(config, make_pair, tmp_path):
+    source, _ = make_pair((64, 64))
+    _, target = make_pair((64, 60))
+    with pytest.raises(DataError, match="crop"):
+        list(train_events(config, [(source, target)]))
+    assert not list(tmp_path.iterdir())
+
+
+def test_an_image_smaller_than_the_patch_names_the_cure(config, make_pair):
+    with pytest.raises(DataError, match=r"largest patch that fits is \{y: 16, x: 32\}"):
+        list(train_events(config, [make_pair((20, 90))]))
+
+
+def test_an_unknown_device_is_refused(config, pairs):
+    other = config.model_copy(update={"device": "abacus"})
+    with pytest.raises(ConfigError, match="can't run on abacus"):
+        list(train_events(other, pairs))
+
+
+def test_a_time_budget_ends_a_training(config, pairs):
+    timed = TrainConfig(
+        **config.model_dump(exclude={"effort"}), effort={"seconds": 3.0}
+    )
+    events = list(train_events(timed, pairs))
+    assert isinstance(events[-1], TrainingFinished)
+    last = of(Progress, events)[-1]
+    assert last.done == last.total

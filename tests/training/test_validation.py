@@ -1,0 +1,59 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+
+from napari_im2im.models.tensors import SteppedSize
+from napari_im2im.training.data import Sample
+from napari_im2im.training.normalization import learn_scaling
+from napari_im2im.training.validation import (
+    Validator,
+    normalized,
+    restored,
+    validation_crops,
+)
+
+SIZES = {"y": SteppedSize(16, 16), "x": SteppedSize(16, 16)}
+
+
+def sample(shape, seed=0, contrast=1.0):
+    pixels = np.random.default_rng(seed).random((1, *shape)) * contrast
+    return Sample(pixels, pixels, f"{seed}")
+
+
+def test_crops_fit_the_network_and_do_not_overlap():
+    pixels = np.arange(700 * 530, dtype=np.float64).reshape(1, 700, 530)
+    crops = validation_crops([Sample(pixels, pixels, "a")], SIZES, seed=0)
+    assert {crop.spatial_shape for crop in crops} == {(256, 256)}
+    assert len(np.unique([crop.input for crop in crops])) == len(crops) * 256**2
+
+
+def test_the_first_crop_shows_most():
+    samples = [sample((64, 64), 0), sample((70, 90), 1, contrast=9)]
+    first, *_ = validation_crops(samples, SIZES, seed=0)
+    assert first.name == "1"
+    assert first.spatial_shape == (64, 64)
+
+
+@pytest.mark.parametrize("shape", [(2, 3, 16, 16), (2, 3, 4, 16, 16)])
+def test_restored_undoes_normalized(shape):
+    images = np.random.default_rng(0).random(shape).astype(np.float32) * 1000 + 5000
+    scaling = learn_scaling(list(images), "mean_std")
+    tensor = normalized(images, scaling, torch.device("cpu"))
+    assert abs(float(tensor.mean())) < 1e-3
+    np.testing.assert_allclose(restored(tensor, scaling).numpy(), images, rtol=1e-4)
+
+
+def test_a_network_that_knows_the_answer_is_perfect():
+    crop = sample((32, 32))
+    scaling = learn_scaling([crop.input], "mean_std")
+    validator = Validator(
+        [crop], scaling, scaling, [1.0], ["DAPI"], torch.device("cpu")
+    )
+    network = torch.nn.Identity().train()
+    result = validator.evaluate(network, torch.nn.functional.l1_loss)
+    assert result.loss == pytest.approx(0, abs=1e-6)
+    assert result.metrics["pcc"] == pytest.approx(1)
+    np.testing.assert_allclose(result.predictions, crop.target[None], atol=1e-6)
+    assert network.training
