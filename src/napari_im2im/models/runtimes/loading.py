@@ -30,6 +30,7 @@ FORMATS_BY_ENGINE = {
     "onnxruntime": ("onnx",),
     "torchscript": ("torchscript",),
     "torch": ("pytorch_state_dict",),
+    "keras": ("keras_v3", "keras_hdf5"),
 }
 """What each engine reads: fastest engine first, safest weights format first."""
 
@@ -49,8 +50,8 @@ def usable_engines(
         for weights_format in formats
         if weights_format in package.weights
         and find_spec(_MODULES[engine]) is not None
-        and not (engine == "openvino" and device != "cpu")
-        and not (engine == "onnxruntime" and precision != "float32")
+        and not (engine in ("openvino", "keras") and device != "cpu")
+        and not (engine in ("onnxruntime", "keras") and precision != "float32")
     ]
     return sorted(pairs, key=lambda pair: _needs_trust(package, pair[1]))
 
@@ -71,9 +72,9 @@ def load_runtime(
     package
         The model.
     engine
-        ``"openvino"``, ``"onnxruntime"``, ``"torchscript"``, ``"torch"``, or
-        ``"auto"``: the fastest one that gives the same result as the weights' own
-        engine on the test tensor.
+        ``"openvino"``, ``"onnxruntime"``, ``"torchscript"``, ``"torch"``,
+        ``"keras"``, or ``"auto"``: the fastest one that gives the same result as the
+        weights' own engine on the test tensor.
     device
         ``"auto"``, ``"cpu"``, ``"cuda"``, ``"cuda:1"`` …
     precision
@@ -129,6 +130,7 @@ _MODULES = {
     "onnxruntime": "onnxruntime",
     "torchscript": "torch",
     "torch": "torch",
+    "keras": "keras",
 }
 _OWN_ENGINE = {
     "onnx": "onnxruntime",
@@ -182,6 +184,10 @@ def _load(
         from napari_im2im.models.runtimes.onnx_engine import OnnxRuntime
 
         return OnnxRuntime(package, device=device)
+    if engine == "keras":
+        from napari_im2im.models.runtimes.keras_engine import KerasRuntime
+
+        return KerasRuntime(package, weights_format)
     from napari_im2im.models.runtimes import torch_engine
 
     if engine == "torchscript":
@@ -256,7 +262,8 @@ def _normalized_inputs(package: ModelPackage) -> Iterator[np.ndarray]:
 
 def _nothing_runs(package: ModelPackage, engine: str, device: str) -> ModelError:
     formats = ", ".join(package.weights)
-    if any(name.startswith("keras") for name in package.weights):
+    has_keras = any(name.startswith("keras") for name in package.weights)
+    if has_keras and find_spec("keras") is None:
         return ModelError(
             f"{package.name} has only {formats} weights, for which Keras is needed: "
             "pip install 'napari-im2im[keras]'."
