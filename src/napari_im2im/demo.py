@@ -33,16 +33,13 @@ class DemoFinished(Event):
     seconds: float
 
 
-FEATURES = (16, 16, 32, 64, 128, 16)
-
-
 def demo_config(output: Path | None, seconds: float) -> TrainConfig:
     """Return the training of the demo: a small network, a time budget."""
     return TrainConfig.model_validate(
         {
             "name": "demo",
             "output": output,
-            "network": {"name": "BasicUNet", "kwargs": {"features": FEATURES}},
+            "network": {"size": "small"},
             "effort": {"seconds": seconds},
         }
     )
