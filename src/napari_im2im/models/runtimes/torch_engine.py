@@ -73,7 +73,8 @@ class TorchRuntime:
             with torch.inference_mode(), self._autocast():
                 tensors = [None if x is None else self._tensor(x) for x in inputs]
                 return described_outputs(
-                    self._package, [_array(x) for x in _flat(self._module(*tensors))]
+                    self._package,
+                    [_array(x) for x in flat_tensors(self._module(*tensors))],
                 )
         except torch.OutOfMemoryError as error:
             torch.cuda.empty_cache()
@@ -220,13 +221,14 @@ def _read_state_dict(path: Path, name: str) -> dict[str, torch.Tensor]:
     return state
 
 
-def _flat(output: object) -> list[torch.Tensor]:
+def flat_tensors(output: object) -> list[torch.Tensor]:
+    """Return the tensors of a network's output, however they are nested."""
     if isinstance(output, torch.Tensor):
         return [output]
     if isinstance(output, dict):
         output = list(output.values())
     if isinstance(output, list | tuple):
-        return [tensor for item in output for tensor in _flat(item)]
+        return [tensor for item in output for tensor in flat_tensors(item)]
     raise TypeError(f"the network returned {type(output).__name__}, not tensors")
 
 
