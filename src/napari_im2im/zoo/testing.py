@@ -177,7 +177,7 @@ def reproduction_events(
         If the package has no usable test tensors, or no weights that run here.
     """
     images = [
-        _image(spec, array)
+        tensor_image(spec, array)
         for spec, array in zip(package.inputs, package.test_inputs(), strict=True)
         if not spec.optional or array is not None
     ]
@@ -344,7 +344,7 @@ def _predict(
     return outputs, halo
 
 
-def _image(spec: TensorSpec, array: np.ndarray) -> Image:
+def tensor_image(spec: TensorSpec, array: np.ndarray) -> Image:
     """Return a test tensor as an image; a batch becomes a time series."""
     names = list(spec.axis_names)
     if "batch" in names:

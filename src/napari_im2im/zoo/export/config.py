@@ -1,0 +1,26 @@
+"""Everything that defines an export, as data."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from napari_im2im.zoo.metadata import Metadata
+
+Format = Literal["torchscript", "onnx"]
+
+
+class ExportConfig(BaseModel):
+    """A package to publish, made of a model on this computer."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    model: Path = Field(description="Run folder, package folder or zip.")
+    output: Path = Field(description="The zip to write.")
+    metadata: Metadata
+    formats: tuple[Format, ...] = Field(
+        ("torchscript", "onnx"), description="Weights to add to those that are there."
+    )
+    overwrite: bool = False

@@ -1,0 +1,209 @@
+"""The export, a generator of events."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+import zipfile
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from napari_im2im.errors import ConfigError, ModelError
+from napari_im2im.events import Event, Message, PredictionStarted
+from napari_im2im.images.atomic import refuse_existing, replaced_when_done
+from napari_im2im.models.archive import sha256_of
+from napari_im2im.models.conversion import convert_weights
+from napari_im2im.models.package import load_package
+from napari_im2im.models.writing import DESCRIPTION_NAME
+from napari_im2im.zoo.export.checks import (
+    completeness,
+    core_events,
+    engine_events,
+    format_events,
+)
+from napari_im2im.zoo.export.drafts import open_model, remember
+from napari_im2im.zoo.export.events import Checked, ExportFinished
+from napari_im2im.zoo.export.staging import (
+    add_halo,
+    add_samples,
+    add_weights,
+    apply_metadata,
+    check_is_publishable,
+    copy_files,
+    has_declared_halo,
+    write_description,
+)
+from napari_im2im.zoo.metadata import advice
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Generator, Mapping
+    from typing import Any
+
+    from napari_im2im.models.conversion import Converted
+    from napari_im2im.models.package import ModelPackage
+    from napari_im2im.zoo.export.config import ExportConfig
+
+_DATE = (1980, 1, 1, 0, 0, 0)
+"""The earliest that a zip can say: the same export makes the same bytes."""
+
+
+def export_events(
+    config: ExportConfig, *, trusted: Collection[str] = ()
+) -> Generator[Event]:
+    """Make a package for publication; closing the generator leaves nothing behind.
+
+    Parameters
+    ----------
+    config
+        Which model, with which metadata, to which zip.
+    trusted
+        sha256 of the model's code that may run.
+
+    Yields
+    ------
+    Event
+        `Checked` as each check begins and ends, `Message` with advice,
+        `ExportFinished` last.
+
+    Raises
+    ------
+    ConfigError
+        If the zip has another suffix.
+    ImageError
+        If it exists or can't be written.
+    ModelError
+        If the model can't be read, or a check failed; no zip is written then.
+    TrustError
+        If converting needs code that isn't trusted.
+    """
+    if config.output.suffix.lower() != ".zip":
+        raise ConfigError(f"{config.output} is no zip: name it {config.output}.zip.")
+    refuse_existing(config.output, overwrite=config.overwrite)
+    package = open_model(config.model)
+    check_is_publishable(package)
+    for text in advice(config.metadata).values():
+        yield Message(text)
+    with tempfile.TemporaryDirectory(prefix="napari-im2im-export-") as temporary:
+        folder = Path(temporary) / "package"
+        folder.mkdir()
+        described = copy_files(package, folder)
+        apply_metadata(described, config.metadata, package, folder)
+        add_samples(described, package, folder)
+        yield from _weights_events(config, package, described, folder, trusted)
+        yield from _halo_events(package, described, trusted)
+        built = yield from format_events(described, folder)
+        write_description(described, folder)
+        staged = load_package(folder)
+        yield from core_events(built, staged, trusted)
+        yield from engine_events(staged, trusted)
+        share = completeness(described, folder)
+        yield Checked("Metadata", "passed", f"{share:.0%} of all fields are filled in.")
+        archive = Path(temporary) / "package.zip"
+        write_zip(folder, archive)
+        yield from _reload_events(archive, staged)
+        with replaced_when_done(config.output, overwrite=config.overwrite) as target:
+            shutil.copyfile(archive, target)
+    remember(config.metadata)
+    yield ExportFinished(
+        config.output, tuple(staged.weights), share, sha256_of(config.output)
+    )
+
+
+def write_zip(folder: Path, archive: Path) -> None:
+    """Pack a folder, so that equal content makes equal bytes."""
+    paths = sorted(path for path in folder.rglob("*") if path.is_file())
+    paths.sort(key=lambda path: path.name != DESCRIPTION_NAME)
+    with zipfile.ZipFile(archive, "w") as file:
+        for path in paths:
+            member = zipfile.ZipInfo(path.relative_to(folder).as_posix(), _DATE)
+            member.compress_type = zipfile.ZIP_DEFLATED
+            member.external_attr = 0o644 << 16
+            with path.open("rb") as source, file.open(member, "w") as target:
+                shutil.copyfileobj(source, target, 1 << 20)
+
+
+def _weights_events(
+    config: ExportConfig,
+    package: ModelPackage,
+    described: dict[str, Any],
+    folder: Path,
+    trusted: Collection[str],
+) -> Generator[Event]:
+    """Convert to the formats that are asked for and not there yet."""
+    missing = [name for name in config.formats if name not in package.weights]
+    if not missing:
+        return
+    names: dict[str, str] = {name: f"Weights as {name}" for name in missing}
+    for name in names.values():
+        yield Checked(name, "running")
+    try:
+        converted = convert_weights(package, missing, folder, trusted=trusted)
+    except ModelError as error:
+        # The package is as good without them as it was before.
+        for name in names.values():
+            yield Checked(name, "warning", str(error))
+        return
+    add_weights(described, converted, folder)
+    for entry in converted:
+        yield Checked(names[entry.format], *_outcome(entry))
+
+
+def _outcome(entry: Converted) -> tuple[Any, str]:
+    if entry.source is None:
+        return "warning", f"Left out: {entry.reason}."
+    sizes = f"{entry.sizes} sizes" if entry.sizes > 1 else "its one size"
+    return "passed", (
+        f"{entry.comment} Differs by {entry.difference:.1g} standard deviations at "
+        f"most, compared at {sizes}."
+    )
+
+
+def _halo_events(
+    package: ModelPackage, described: dict[str, Any], trusted: Collection[str]
+) -> Generator[Event]:
+    """Measure the halo of a model of ours that doesn't declare one."""
+    if not package.config or has_declared_halo(package):
+        return
+    name = "Halo"
+    yield Checked(name, "running")
+    halo = _measured_halo(package, trusted)
+    reason = add_halo(described, package, halo)
+    if reason:
+        yield Checked(name, "warning", reason)
+    else:
+        text = ", ".join(f"{size} along {axis}" for axis, size in halo.items())
+        yield Checked(name, "passed", f"Measured: {text}.")
+
+
+def _measured_halo(
+    package: ModelPackage, trusted: Collection[str]
+) -> Mapping[str, int]:
+    from napari_im2im.inference.config import PredictConfig
+    from napari_im2im.inference.prediction import predict_events
+    from napari_im2im.zoo.testing import tensor_image
+
+    images = [
+        tensor_image(spec, array)
+        for spec, array in zip(package.inputs, package.test_inputs(), strict=True)
+    ]
+    config = PredictConfig(model=str(package.root), device="cpu")
+    job = predict_events(config, images, trusted=trusted)
+    try:
+        for event in job:
+            if isinstance(event, PredictionStarted):
+                return event.halo
+    finally:
+        job.close()
+    raise ModelError(f"The halo of {package.name} can't be measured.")
+
+
+def _reload_events(archive: Path, staged: ModelPackage) -> Generator[Event]:
+    name = "Package opens again"
+    yield Checked(name, "running")
+    reopened = load_package(archive)
+    if reopened.sha256 != staged.sha256 or set(reopened.weights) != set(staged.weights):
+        raise ModelError("The zip differs from what was checked: export again.")
+    size = archive.stat().st_size / 1e6
+    yield Checked(
+        name, "passed", f"{size:.1f} MB, weights: {', '.join(reopened.weights)}."
+    )

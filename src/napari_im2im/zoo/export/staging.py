@@ -1,0 +1,264 @@
+"""The folder that becomes the zip: files, weights, and the description."""
+
+from __future__ import annotations
+
+import math
+import shutil
+from importlib.metadata import version
+from pathlib import Path, PurePath
+from typing import TYPE_CHECKING, Any
+
+from napari_im2im.errors import ModelError
+from napari_im2im.models.archive import sha256_of
+from napari_im2im.models.conversion import OPSET
+from napari_im2im.models.tensors import FixedSize, SteppedSize
+from napari_im2im.models.writing import DESCRIPTION_NAME, DOCUMENTATION_NAME
+from napari_im2im.zoo.export.covers import cover_picture
+from napari_im2im.zoo.export.documentation import write_documentation
+from napari_im2im.zoo.export.drafts import documentation_of
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+
+    from napari_im2im.models.conversion import Converted
+    from napari_im2im.models.package import ModelPackage
+    from napari_im2im.zoo.metadata import Metadata
+
+_COVER_NAME = "cover.png"
+
+
+def copy_files(package: ModelPackage, folder: Path) -> dict[str, Any]:
+    """Copy the files of a package, each checked, and return its description.
+
+    Returns
+    -------
+    dict
+        The description as plain data; every file with its sha256.
+
+    Raises
+    ------
+    ModelError
+        If a file is missing or damaged.
+    """
+    described: dict[str, Any] = package.description.model_dump(
+        mode="json", exclude_none=True
+    )
+    for name, entry in package.weights.items():
+        # Format 0.4 keeps a sha256 that the conversion to 0.5 loses.
+        package.file(entry.source, entry.sha256)
+        described["weights"][name].pop("sha256", None)
+    for node in _file_nodes(described):
+        source = str(node["source"])
+        path = package.file(source, node.get("sha256"))
+        target = folder / source
+        target.parent.mkdir(parents=True, exist_ok=True)
+        if not target.exists():
+            shutil.copyfile(path, target)
+        node["sha256"] = sha256_of(target)
+    return described
+
+
+def _file_nodes(node: Any) -> Iterator[dict[str, Any]]:
+    """Yield every part of a description that names a file of the package."""
+    if isinstance(node, dict):
+        source = node.get("source")
+        if isinstance(source, str) and not source.startswith(("http://", "https://")):
+            yield node
+        for key, value in node.items():
+            if key != "config":
+                yield from _file_nodes(value)
+    elif isinstance(node, list):
+        for item in node:
+            yield from _file_nodes(item)
+
+
+def apply_metadata(
+    described: dict[str, Any], metadata: Metadata, package: ModelPackage, folder: Path
+) -> None:
+    """Put the metadata, the covers and the documentation into a description."""
+    values = metadata.model_dump(mode="json", exclude_none=True)
+    values.pop("documentation")
+    values.pop("covers")
+    for field in ("maintainers", "git_repo", "training_data", "parent"):
+        described.pop(field, None)
+    described.update(values)
+    if metadata.training_data is not None:
+        described["training_data"] = _training_data(metadata)
+    described["covers"] = _covers(metadata, described, package, folder)
+    first = described["covers"][0]["source"] if described["covers"] else None
+    text = write_documentation(
+        metadata, documentation_of(package), package.config, first
+    )
+    path = folder / DOCUMENTATION_NAME
+    path.write_text(text, encoding="utf-8", newline="\n")
+    described["documentation"] = _file(folder, DOCUMENTATION_NAME)
+    if package.config:
+        described["config"]["napari_im2im"] = _publishable(package.config)
+
+
+def add_samples(described: dict[str, Any], package: ModelPackage, folder: Path) -> None:
+    """Add the test images once more, as files that people can look at."""
+    import tifffile
+
+    arrays = (*package.test_inputs(), *package.test_outputs())
+    tensors = (*described["inputs"], *described["outputs"])
+    for tensor, array in zip(tensors, arrays, strict=True):
+        if "sample_tensor" in tensor or array.dtype.kind not in "fu":
+            continue
+        name = f"sample_{tensor['id']}.tif"
+        tifffile.imwrite(folder / name, array, metadata=None, photometric="minisblack")
+        tensor["sample_tensor"] = _file(folder, name)
+
+
+def add_weights(
+    described: dict[str, Any], converted: Sequence[Converted], folder: Path
+) -> None:
+    """Describe the weights that were written into ``folder``."""
+    import torch
+
+    release = torch.__version__.split("+")[0]
+    for entry in converted:
+        if entry.source is None:
+            continue
+        versions: dict[str, Any] = (
+            {"opset_version": OPSET}
+            if entry.format == "onnx"
+            else {"pytorch_version": release}
+        )
+        described["weights"][entry.format] = {
+            **_file(folder, entry.source),
+            "parent": entry.parent,
+            "comment": f"{entry.comment} napari-im2im {version('napari-im2im')}.",
+            **versions,
+        }
+
+
+def add_halo(
+    described: dict[str, Any], package: ModelPackage, halo: Mapping[str, int]
+) -> str:
+    """Declare a halo, and sizes that leave something after cropping it.
+
+    Returns
+    -------
+    str
+        Empty, or why it can't be declared: the test image is too small.
+    """
+    sizes: dict[tuple[str, str], int] = {}
+    for spec, array in zip(package.inputs, package.test_inputs(), strict=True):
+        for i, axis in enumerate(spec.axes):
+            if isinstance(axis.size, SteppedSize) and halo.get(axis.name):
+                least = _least(axis.size, halo[axis.name])
+                if least > array.shape[i]:
+                    return (
+                        f"The test image has {array.shape[i]} pixels along {axis.name},"
+                        f" too few for the measured halo of {halo[axis.name]}, which "
+                        "therefore isn't written down."
+                    )
+                sizes[spec.id, axis.name] = least
+    for tensor in described["inputs"]:
+        for axis in tensor["axes"]:
+            if (tensor["id"], axis["id"]) in sizes:
+                axis["size"]["min"] = sizes[tensor["id"], axis["id"]]
+    for tensor in described["outputs"]:
+        for axis in tensor["axes"]:
+            size = axis.get("size")
+            if isinstance(size, dict) and (size.get("tensor_id"), axis["id"]) in sizes:
+                axis["halo"] = halo[axis["id"]]
+    return ""
+
+
+def write_description(described: Mapping[str, Any], folder: Path) -> Path:
+    """Write the description of a folder."""
+    from bioimageio.spec.utils import write_yaml
+
+    path = folder / DESCRIPTION_NAME
+    write_yaml(dict(described), path)
+    return path
+
+
+def _least(size: SteppedSize, halo: int) -> int:
+    steps = max(0, math.ceil((2 * halo + 1 - size.minimum) / size.step))
+    return size.minimum + steps * size.step
+
+
+def _covers(
+    metadata: Metadata,
+    described: Mapping[str, Any],
+    package: ModelPackage,
+    folder: Path,
+) -> list[dict[str, str]]:
+    if metadata.covers:
+        names = []
+        for i, cover in enumerate(metadata.covers):
+            name = f"cover{i}{cover.suffix.lower()}"
+            shutil.copyfile(cover, folder / name)
+            names.append(name)
+        return [_file(folder, name) for name in names]
+    if described.get("covers"):
+        return list(described["covers"])
+    picture = cover_picture(
+        package.inputs[0],
+        package.test_inputs()[0],
+        package.outputs[0],
+        package.test_outputs()[0],
+    )
+    (folder / _COVER_NAME).write_bytes(picture)
+    return [_file(folder, _COVER_NAME)]
+
+
+def _training_data(metadata: Metadata) -> dict[str, Any]:
+    from bioimageio.spec.dataset.v0_3 import DatasetDescr
+
+    data = metadata.training_data
+    assert data is not None
+    if data.id is not None:
+        return {"id": data.id}
+    return {
+        "type": "dataset",
+        "format_version": DatasetDescr.implemented_format_version,
+        "name": data.name,
+        "source": data.url,
+    }
+
+
+def _publishable(config: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the provenance of a run without the folders of this computer."""
+    content = dict(config)
+    training = dict(content.get("training") or {})
+    if training:
+        data = dict(training.get("data") or {})
+        for key in ("inputs", "targets"):
+            data[key] = [PurePath(name).name for name in data.get(key) or ()]
+        training["data"] = data
+        for key in ("output", "resume"):
+            training.pop(key, None)
+        content["training"] = training
+    return content
+
+
+def _file(folder: Path, name: str) -> dict[str, str]:
+    return {"source": name, "sha256": sha256_of(folder / name)}
+
+
+def has_declared_halo(package: ModelPackage) -> bool:
+    """Return whether there is nothing to measure: a halo stands, or sizes are fixed."""
+    axes = [axis for spec in package.outputs for axis in spec.axes]
+    tiled = [
+        axis
+        for spec in package.inputs
+        for axis in spec.axes
+        if axis.name != "batch" and not isinstance(axis.size, FixedSize)
+    ]
+    return not tiled or any(axis.halo for axis in axes)
+
+
+def check_is_publishable(package: ModelPackage) -> None:
+    """Refuse what has no test tensors, before anything is written.
+
+    Raises
+    ------
+    ModelError
+        Saying what is missing.
+    """
+    if not (package.test_inputs() and package.test_outputs()):
+        raise ModelError(f"{package.name} has no test tensors: it can't be exported.")
