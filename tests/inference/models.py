@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from inference.networks import Network
 from napari_im2im.events import Event, PredictionFinished
 from napari_im2im.images.image import Image
 from napari_im2im.inference.config import PredictConfig
 from napari_im2im.inference.geometry import model_geometry
 from napari_im2im.inference.prediction import predict_with
 from napari_im2im.inference.tiling import reflected_positions
-from napari_im2im.models.tensors import TensorSpec
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from inference.networks import Network
+    from napari_im2im.models.tensors import TensorSpec
 
 
 @dataclass

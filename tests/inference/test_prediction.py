@@ -17,6 +17,7 @@ from inference.specs import input_spec, output_spec
 from napari_im2im.errors import ConfigError, ImageError, ModelError
 from napari_im2im.events import Message, PredictionFinished, PredictionStarted, TileDone
 from napari_im2im.images.image import Image
+from napari_im2im.inference import planning
 from napari_im2im.inference.config import PredictConfig
 from napari_im2im.inference.prediction import predict_with
 from napari_im2im.models.tensors import FixedSize, Step, SteppedSize
@@ -273,7 +274,10 @@ def test_flips_and_turns_are_averaged() -> None:
     assert largest_difference(np.asarray(spread.data), np.std(results, 0)) < 1e-4
 
 
-def test_what_cannot_be_tiled_is_predicted_in_one_piece() -> None:
+def test_what_cannot_be_tiled_is_predicted_in_one_piece(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(planning, "_LARGEST_ON_CPU", 1 << 20)
     network = as_function(UNet(norm="instance"))
     model = FakeModel((input_spec(),), (output_spec(),), sha256="i" * 64)
     array = pixels(100, 80)
@@ -423,6 +427,16 @@ def test_not_a_number_is_refused() -> None:
     array[3, 4] = np.inf
     with pytest.raises(ImageError, match="NaN or infinite"):
         events_of(MODEL, UNET, Image(array, ("y", "x")))
+
+
+def test_a_small_image_is_one_tile_and_nothing_is_measured() -> None:
+    runtime = FakeRuntime(UNET)
+    model = FakeModel((input_spec(),), (output_spec(),), sha256="s" * 64)
+    array = pixels(61, 75)
+    result = predicted(model, runtime, Image(array, ("y", "x")))
+    assert runtime.shapes == [(1, 1, 64, 76)]
+    expected = whole(model, UNET, array[None, None])[0]
+    np.testing.assert_array_equal(result, expected)
 
 
 def test_a_description_that_lies_is_noticed() -> None:

@@ -3,23 +3,33 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from napari_im2im.folders import cache_folder
 from napari_im2im.inference.halo import measure_halo
+from napari_im2im.inference.jobs import Job
 from napari_im2im.inference.receptive_field import (
     ReceptiveField,
+    Windows,
     measure_receptive_field,
 )
+from napari_im2im.inference.sources import UnreadableChunkError
+from napari_im2im.inference.tiling import AxisTile
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from pathlib import Path
 
-    from napari_im2im.inference.receptive_field import Windows
+    import numpy as np
+
+    from napari_im2im.inference.config import PredictConfig
+    from napari_im2im.inference.jobs import Network, TileRunner
     from napari_im2im.models.tensors import TensorSpec
 
 _VERSION = 1
+_SAMPLE = {1: 1 << 16, 2: 768, 3: 160}
+"""Pixels of the image to look at along each axis, by the number of axes."""
 
 
 def field_as_data(field: ReceptiveField) -> dict[str, Any]:
@@ -40,6 +50,49 @@ def field_from_data(data: Mapping[str, Any]) -> ReceptiveField:
         exact=data["exact"],
         reason=data["reason"],
     )
+
+
+def _windows(runner: TileRunner, measuring: Network | None) -> Windows:
+    """Return windows on the network of the inputs that are given."""
+    sources = runner.matching.sources[0]
+    given = [index for index, source in enumerate(sources) if source is not None]
+    run = measuring or runner.network
+
+    def network(inputs: Sequence[np.ndarray]) -> list[np.ndarray]:
+        every: list[np.ndarray | None] = [None] * len(sources)
+        for index, array in zip(given, inputs, strict=True):
+            every[index] = array
+        return run(every)
+
+    geometry = runner.geometry
+    return Windows(
+        network,
+        [runner.inputs[index] for index in given],
+        runner.outputs,
+        replace(geometry, inputs=tuple(geometry.inputs[index] for index in given)),
+        _sample(runner),
+    )
+
+
+def _sample(runner: TileRunner) -> list[np.ndarray] | None:
+    """Return the middle of the image, preprocessed."""
+    matching = runner.matching
+    whole = {axis: slice(0, size) for axis, size in matching.over.items()}
+    planes = [plane for plane in matching.planes(whole) if plane.group == 0]
+    largest = _SAMPLE.get(len(matching.sizes), 96)
+    tile = {}
+    for axis, size in matching.sizes.items():
+        length = min(size, largest)
+        start = (size - length) // 2
+        start -= start % runner.geometry.denominators[axis]
+        tile[axis] = AxisTile(start, start + length, start, start + length)
+    try:
+        arrays = runner.prepare(Job((planes[len(planes) // 2],), tile))
+    except UnreadableChunkError:
+        if any(s is not None and s.skip_unreadable for s in matching.sources[0]):
+            return None
+        raise
+    return [array for array in arrays if array is not None]
 
 
 class Calibration:
@@ -72,21 +125,54 @@ class Calibration:
         """Whether the receptive field is known already."""
         return "field" in self._data
 
-    def field(self, windows: Windows) -> ReceptiveField:
-        """Return the receptive field, measured if it isn't known."""
+    def field(
+        self, runner: TileRunner, measuring: Network | None = None
+    ) -> ReceptiveField:
+        """Return the receptive field, measured if it isn't known.
+
+        Parameters
+        ----------
+        runner
+            Reads the image and runs the network.
+        measuring
+            Runs the network instead, where `runner` lacks precision.
+        """
         if "field" not in self._data:
+            windows = _windows(runner, measuring)
             self._data["field"] = field_as_data(measure_receptive_field(windows))
             self._write()
         return field_from_data(self._data["field"])
 
     def halo(
-        self, windows: Windows, field: ReceptiveField, tolerance: float
+        self,
+        runner: TileRunner,
+        field: ReceptiveField,
+        config: PredictConfig,
+        measuring: Network | None = None,
+    ) -> dict[str, tuple[int, int]]:
+        """Return the halo ``(before, after)`` to use, measured if it isn't known."""
+        exact = dict(field.radius)
+        if not field.exact or config.halo == "exact":
+            return exact
+        if isinstance(config.halo, dict):
+            halo = config.halo
+        else:
+            halo = declared_halo(runner.outputs)
+        if config.halo == "measured" and not halo:
+            halo = self._measured(runner, field, config.tolerance, measuring)
+        return exact | {axis: (n, n) for axis, n in halo.items() if axis in exact}
+
+    def _measured(
+        self,
+        runner: TileRunner,
+        field: ReceptiveField,
+        tolerance: float,
+        measuring: Network | None,
     ) -> dict[str, int]:
-        """Return the halo for a tolerance, measured if it isn't known."""
         halos = self._data.setdefault("halo", {})
         key = repr(tolerance)
         if key not in halos:
-            halos[key] = measure_halo(windows, field, tolerance)
+            halos[key] = measure_halo(_windows(runner, measuring), field, tolerance)
             self._write()
         return dict(halos[key])
 

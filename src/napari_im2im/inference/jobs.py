@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -69,8 +69,11 @@ class TileRunner:
         For each group of channels and each input the bound steps.
     heads
         For each output the bound steps that can be averaged.
-    axes
-        How the axes are cut.
+    smaller
+        How the axes are cut where memory is short, halo included; empty if
+        smaller tiles would give another result.
+    smallest
+        Smallest core that is left by that, by axis.
     orientations
         Test-time augmentation; empty for none.
     """
@@ -82,7 +85,8 @@ class TileRunner:
     matching: Matching
     preprocessing: Sequence[Sequence[Sequence[Operation]]]
     heads: Sequence[Sequence[Operation]]
-    axes: Mapping[str, AxisGeometry]
+    smaller: Callable[[], Mapping[str, AxisGeometry]] = dict
+    smallest: Mapping[str, int] = field(default_factory=dict)
     orientations: Sequence[Orientation] = ()
 
     def prepare(self, job: Job) -> list[np.ndarray | None]:
@@ -165,7 +169,11 @@ class TileRunner:
                 replace(job, planes=job.planes[:middle]),
                 replace(job, planes=job.planes[middle:]),
             ]
-        return [replace(job, tile=tile) for tile in split_tile(job.tile, self.axes)]
+        axes = self.smaller()
+        if not axes:
+            return [job]
+        tiles = split_tile(job.tile, axes, self.smallest)
+        return [replace(job, tile=tile) for tile in tiles]
 
     def cost(self, job: Job) -> int:
         """Return the pixels that go through the network."""

@@ -72,6 +72,8 @@ def match_images(
     inputs: Sequence[TensorSpec],
     images: Sequence[Image],
     channels: Sequence[int] | None = None,
+    *,
+    skip_unreadable: bool = False,
 ) -> Matching:
     """Assign images to the inputs of a model.
 
@@ -83,6 +85,8 @@ def match_images(
         One image an input, in their order.
     channels
         Channels of the first image to read, in the model's order; default: all.
+    skip_unreadable
+        Whether what can't be read is left out instead of ending everything.
 
     Raises
     ------
@@ -102,7 +106,7 @@ def match_images(
         chosen = channels if index == 0 else None
         grouped.append(
             [
-                Source(image, group, spec.axis_names)
+                Source(image, group, spec.axis_names, skip_unreadable)
                 for group in _groups(spec, image, chosen)
             ]
         )

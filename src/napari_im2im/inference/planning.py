@@ -117,7 +117,6 @@ def make_plan(
     axes: Mapping[str, AxisGeometry],
     region: Mapping[str, slice],
     receptive_field: ReceptiveField,
-    halo: Mapping[str, tuple[int, int]],
     device: str,
 ) -> Plan:
     """Choose the tiles.
@@ -127,26 +126,25 @@ def make_plan(
     config
         What is asked for.
     geometry, axes
-        The model and the image.
+        The model and the image; the halo is kept if tiles can be exact.
     region
         What is predicted, by axis.
     receptive_field
         Of the network.
-    halo
-        ``(before, after)`` by axis, if the network can be tiled exactly.
     device
         Where it runs; its free memory limits the tiles.
     """
-    whole = {axis: g.core(1) if g.fits else 0 for axis, g in axes.items()}
+    axes = dict(axes)
     if receptive_field.exact:
-        tiled = with_halo(axes, _only_cut(halo, geometry))
-        if all(g.fits for g in tiled.values()):
-            return Plan(tiled, _cores(config, geometry, tiled, device), region)
+        if all(g.fits for g in axes.values()):
+            return Plan(axes, _cores(config, geometry, axes, device), region)
         reason = "needs a halo that leaves nothing of its fixed size"
     else:
         reason = receptive_field.reason
         free = free_memory(device) * 0.7
         pixels = math.prod(g.padded for g in axes.values())
+        axes = with_halo(axes, dict.fromkeys(axes, (0, 0)))
+        whole = {axis: g.core(1) for axis, g in axes.items()}
         cut = any(whole[axis] < g.size for axis, g in axes.items())
         asked = config.tile is not None
         if not (cut or asked) and pixels * _BYTES_PER_PIXEL <= free:
@@ -163,12 +161,6 @@ def make_plan(
         f"overlap by {2 * max(overlap.values(), default=0)} pixels and are blended."
     )
     return Plan(blended, cores, region, overlap, message, warning=True)
-
-
-def _only_cut(
-    halo: Mapping[str, tuple[int, int]], geometry: ModelGeometry
-) -> dict[str, tuple[int, int]]:
-    return {axis: h for axis, h in halo.items() if axis not in geometry.untiled}
 
 
 def _overlap(axis: AxisGeometry) -> int:

@@ -22,10 +22,12 @@ from napari_im2im.inference.setup import Setup, prepare_prediction
 if TYPE_CHECKING:
     from collections.abc import Collection, Generator, Mapping, Sequence
 
+    import numpy as np
+
     from napari_im2im.events import Event
     from napari_im2im.images.image import Image
     from napari_im2im.inference.config import PredictConfig
-    from napari_im2im.inference.jobs import Job
+    from napari_im2im.inference.jobs import Job, Network
     from napari_im2im.inference.setup import Model
     from napari_im2im.models.runtimes import Runtime
 
@@ -80,10 +82,21 @@ def predict_events(
         precision=config.precision,
         trusted=trusted,
     )
+    precise: list[Runtime] = []
+
+    def measuring(inputs: Sequence[np.ndarray | None]) -> list[np.ndarray]:
+        if not precise:
+            exact = load_runtime(package, device=config.device, trusted=trusted)
+            precise.append(exact)
+        return precise[0](inputs)
+
+    # Rounding to 16 bits would look as if everything depended on everything.
+    other = None if config.precision == "float32" else measuring
     try:
-        yield from predict_with(package, runtime, config, opened)
+        yield from predict_with(package, runtime, config, opened, other)
     finally:
-        runtime.close()
+        for loaded in (runtime, *precise):
+            loaded.close()
 
 
 def _opened(config: PredictConfig) -> list[Image]:
@@ -95,7 +108,11 @@ def _opened(config: PredictConfig) -> list[Image]:
 
 
 def predict_with(
-    model: Model, runtime: Runtime, config: PredictConfig, images: Sequence[Image]
+    model: Model,
+    runtime: Runtime,
+    config: PredictConfig,
+    images: Sequence[Image],
+    measuring: Network | None = None,
 ) -> Generator[Event, None, None]:
     """Predict with a model that is loaded already; see `predict_events`.
 
@@ -105,12 +122,18 @@ def predict_with(
         A `ModelPackage`, or what else describes a model.
     runtime
         What runs it.
+    config, images
+        As for `predict_events`.
+    measuring
+        Runs the network in float32 where ``runtime`` has less precision.
     """
     started = time.perf_counter()
     header = _header(config)
     if config.output is not None and not header:
         check_paths([config.output], overwrite=config.overwrite)
-    setup = yield from prepare_prediction(model, runtime, config, images, header)
+    setup = yield from prepare_prediction(
+        model, runtime, config, images, header, measuring
+    )
     journal = _journal(config, setup, header)
     jobs = setup.remaining(journal.done if journal else set())
     total = len(setup.jobs)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cache
 from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
@@ -12,9 +13,9 @@ import numpy as np
 from napari_im2im.errors import ConfigError
 from napari_im2im.events import Progress
 from napari_im2im.inference.augmentation import Orientation, orientations
-from napari_im2im.inference.calibration import Calibration, declared_halo
+from napari_im2im.inference.calibration import Calibration
 from napari_im2im.inference.geometry import model_geometry
-from napari_im2im.inference.jobs import Job, TileRunner, remaining
+from napari_im2im.inference.jobs import Job, Network, TileRunner, remaining
 from napari_im2im.inference.matching import Matching, match_images
 from napari_im2im.inference.outputs import check_paths, output_layout, output_paths
 from napari_im2im.inference.planning import (
@@ -23,11 +24,11 @@ from napari_im2im.inference.planning import (
     make_plan,
     most_pixels,
 )
-from napari_im2im.inference.receptive_field import ReceptiveField, Windows
+from napari_im2im.inference.receptive_field import ReceptiveField
 from napari_im2im.inference.results import Target, split_steps
 from napari_im2im.inference.statistics import WholeTensor, bind_steps
 from napari_im2im.inference.steps import CONTINUOUS, bind, check_steps, dtype_after
-from napari_im2im.inference.tiling import AxisTile, with_halo
+from napari_im2im.inference.tiling import with_halo
 from napari_im2im.models.tensors import FixedSize, ReferencedSize
 
 if TYPE_CHECKING:
@@ -37,10 +38,9 @@ if TYPE_CHECKING:
     from napari_im2im.images.image import Image
     from napari_im2im.inference.config import PredictConfig
     from napari_im2im.inference.geometry import ModelGeometry
+    from napari_im2im.inference.tiling import AxisGeometry
     from napari_im2im.models.runtimes import Runtime
     from napari_im2im.models.tensors import TensorSpec
-
-_SAMPLE = {1: 1 << 16, 2: 768, 3: 160}
 
 
 class Model(Protocol):
@@ -160,6 +160,7 @@ def prepare_prediction(
     config: PredictConfig,
     images: Sequence[Image],
     header: Mapping[str, Any],
+    measuring: Network | None = None,
 ) -> Generator[Event, None, Setup]:
     """Look at the image and the model, and choose the tiles.
 
@@ -171,6 +172,8 @@ def prepare_prediction(
         What is asked for.
     header
         Of the interrupted job that is resumed, else empty: its tiles are kept.
+    measuring
+        Runs the network in float32 where ``runtime`` has less precision.
 
     Yields
     ------
@@ -183,16 +186,26 @@ def prepare_prediction(
     for spec in outputs:
         check_steps(spec.steps, f"the output {spec.id!r}")
     geometry = model_geometry(inputs, outputs, _test_shapes(model))
-    matching = match_images(inputs, images, config.channels)
+    skip = config.unreadable == "skip"
+    matching = match_images(inputs, images, config.channels, skip_unreadable=skip)
     region = _region(config, matching)
     yield Progress(0, 0, "statistics of the whole image")
     references = _whole_tensors(inputs, matching)
     preprocessing = _preprocessing(inputs, matching, references, config)
-    runner = TileRunner(
-        runtime, inputs, outputs, geometry, matching, preprocessing, (), {}
-    )
+    runner = TileRunner(runtime, inputs, outputs, geometry, matching, preprocessing, ())
+    calibration = Calibration(model.sha256, model.config)
     yield Progress(0, 0, f"how far {model.name} looks")
-    field, halo = _calibrated(model, runner, config, header)
+    if not header and _fits_in_one(runner, config, region, runtime.device):
+        axes = runner.geometry.axes
+        field = ReceptiveField(dict.fromkeys(axes, 1), dict.fromkeys(axes, (0, 0)))
+        halo = dict(field.radius)
+    else:
+        field = calibration.field(runner, measuring)
+        halo = (
+            {axis: (h[0], h[1]) for axis, h in header["halo"].items()}
+            if header
+            else calibration.halo(runner, field, config, measuring)
+        )
     plan = _plan(config, runner, region, field, halo, runtime.device, header)
     turns = _orientations(config, plan)
     splits = [split_steps(spec.steps, CONTINUOUS) for spec in outputs]
@@ -200,7 +213,24 @@ def prepare_prediction(
         [bind(step, spec.axis_names) for step in head]
         for spec, (head, _) in zip(outputs, splits, strict=True)
     ]
-    runner = replace(runner, axes=plan.axes, orientations=turns, heads=heads)
+
+    @cache
+    def smaller() -> Mapping[str, AxisGeometry]:
+        if plan.overlap:
+            return plan.axes
+        field = calibration.field(runner, measuring)
+        if not field.exact:
+            return {}
+        halo = calibration.halo(runner, field, config, measuring)
+        return _axes(config, runner, field, halo)
+
+    final = replace(
+        runner,
+        orientations=turns,
+        heads=heads,
+        smaller=smaller,
+        smallest={axis: 2 * overlap for axis, overlap in plan.overlap.items()},
+    )
     targets = _targets(model, config, geometry, matching, plan, splits, heads)
     jobs = _jobs(config, runtime, model, matching, plan, header)
     return Setup(
@@ -210,7 +240,7 @@ def prepare_prediction(
         geometry,
         matching,
         plan,
-        runner,
+        final,
         targets,
         jobs,
         references,
@@ -288,63 +318,38 @@ def _preprocessing(
     ]
 
 
-def _calibrated(
-    model: Model,
+def _fits_in_one(
     runner: TileRunner,
     config: PredictConfig,
-    header: Mapping[str, Any],
-) -> tuple[ReceptiveField, dict[str, tuple[int, int]]]:
-    """Return the receptive field, and the halo ``(before, after)`` to use."""
-    calibration = Calibration(model.sha256, model.config)
-    windows = _windows(runner)
-    field = calibration.field(windows)
-    exact = dict(field.radius)
-    if header:
-        return field, {axis: (h[0], h[1]) for axis, h in header["halo"].items()}
-    if not field.exact or config.halo == "exact":
-        return field, exact
-    if isinstance(config.halo, dict):
-        return field, exact | {axis: (n, n) for axis, n in config.halo.items()}
-    halo = declared_halo(runner.outputs)
-    if not halo:
-        halo = calibration.halo(windows, field, config.tolerance)
-    return field, exact | {axis: (n, n) for axis, n in halo.items() if axis in exact}
-
-
-def _windows(runner: TileRunner) -> Windows:
-    """Return windows on the network of the inputs that are given."""
-    arrays = _sample(runner)
-    given = [index for index, array in enumerate(arrays) if array is not None]
-
-    def network(inputs: Sequence[np.ndarray]) -> list[np.ndarray]:
-        every: list[np.ndarray | None] = [None] * len(arrays)
-        for index, array in zip(given, inputs, strict=True):
-            every[index] = array
-        return runner.network(every)
-
-    geometry = runner.geometry
-    return Windows(
-        network,
-        [runner.inputs[index] for index in given],
-        runner.outputs,
-        replace(geometry, inputs=tuple(geometry.inputs[index] for index in given)),
-        [array for array in arrays if array is not None],
+    region: Mapping[str, slice],
+    device: str,
+) -> bool:
+    """Return whether the whole image is one tile, so that no halo matters."""
+    sizes = runner.matching.sizes
+    axes = axis_geometries(runner.geometry, sizes, {})
+    pixels = math.prod(axis.padded for axis in axes.values())
+    return (
+        config.tile is None
+        and all(region[axis] == slice(0, size) for axis, size in sizes.items())
+        and all(axis.largest_core >= axis.size for axis in axes.values())
+        and pixels <= most_pixels(device, config.precision)
     )
 
 
-def _sample(runner: TileRunner) -> list[np.ndarray | None]:
-    """Return the middle of the image, preprocessed."""
-    matching = runner.matching
-    whole = {axis: slice(0, size) for axis, size in matching.over.items()}
-    planes = [plane for plane in matching.planes(whole) if plane.group == 0]
-    largest = _SAMPLE.get(len(matching.sizes), 96)
-    tile = {}
-    for axis, size in matching.sizes.items():
-        length = min(size, largest)
-        start = (size - length) // 2
-        start -= start % runner.geometry.denominators[axis]
-        tile[axis] = AxisTile(start, start + length, start, start + length)
-    return runner.prepare(Job((planes[len(planes) // 2],), tile))
+def _axes(
+    config: PredictConfig,
+    runner: TileRunner,
+    field: ReceptiveField,
+    halo: Mapping[str, tuple[int, int]],
+) -> dict[str, AxisGeometry]:
+    """Return how each axis can be cut, halo included."""
+    geometry, sizes = runner.geometry, runner.matching.sizes
+    mirrored = config.test_time_augmentation
+    axes = axis_geometries(geometry, sizes, field.stride, mirrored=mirrored)
+    cut = {axis: h for axis, h in halo.items() if axis not in geometry.untiled}
+    if mirrored:
+        cut = {axis: (max(sides), max(sides)) for axis, sides in cut.items()}
+    return with_halo(axes, cut)
 
 
 def _plan(
@@ -356,12 +361,8 @@ def _plan(
     device: str,
     header: Mapping[str, Any],
 ) -> Plan:
-    turned = config.test_time_augmentation
-    geometry, sizes = runner.geometry, runner.matching.sizes
-    axes = axis_geometries(geometry, sizes, field.stride, mirrored=turned)
-    if turned:
-        halo = {axis: (max(sides), max(sides)) for axis, sides in halo.items()}
-    plan = make_plan(config, geometry, axes, region, field, halo, device)
+    axes = _axes(config, runner, field, halo)
+    plan = make_plan(config, runner.geometry, axes, region, field, device)
     if header:
         sides = {axis: (h[0], h[1]) for axis, h in header["halo"].items()}
         plan = replace(plan, axes=with_halo(axes, sides), cores=header["cores"])

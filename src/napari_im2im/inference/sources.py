@@ -38,11 +38,14 @@ class Source:
     axes
         Axes of the model's input, ``batch`` among them. The image's other axes
         precede them in what is read.
+    skip_unreadable
+        Whether `blocks` leaves out what can't be read.
     """
 
     image: Image
     channels: tuple[int, ...] | None
     axes: tuple[str, ...]
+    skip_unreadable: bool = False
 
     @property
     def order(self) -> tuple[str, ...]:
@@ -99,7 +102,13 @@ class Source:
             np.dtype(np.float32),
             most_bytes=BLOCK_BYTES // image.sizes.get("channel", 1),
         ):
-            yield self.read(dict(zip(axes, key, strict=True)))
+            try:
+                block = self.read(dict(zip(axes, key, strict=True)))
+            except UnreadableChunkError:
+                if not self.skip_unreadable:
+                    raise
+                continue
+            yield block
 
 
 def chunk_shape(data: ArrayLike) -> tuple[int, ...] | None:

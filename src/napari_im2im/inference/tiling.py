@@ -228,11 +228,26 @@ def core_of_tile(geometry: AxisGeometry, tile: int) -> int:
     return min(core, geometry.largest_core)
 
 
-def split_tile(tile: Tile, axes: Mapping[str, AxisGeometry]) -> list[Tile]:
+def split_tile(
+    tile: Tile,
+    axes: Mapping[str, AxisGeometry],
+    smallest: Mapping[str, int] | None = None,
+) -> list[Tile]:
     """Return the two tiles that do the work of one with less memory.
 
-    The longest core is halved, on the grid; a tile whose core can't be halved
-    comes back alone.
+    Parameters
+    ----------
+    tile
+        Its longest core is halved, on the grid.
+    axes
+        How the axes are cut.
+    smallest
+        Smallest core by axis.
+
+    Returns
+    -------
+    list of Tile
+        The tile alone if it can't be halved.
     """
     by_size = sorted(tile, key=lambda axis: tile[axis].size, reverse=True)
     for axis in by_size:
@@ -240,7 +255,8 @@ def split_tile(tile: Tile, axes: Mapping[str, AxisGeometry]) -> list[Tile]:
         if isinstance(geometry.rule, FixedSize):
             continue
         middle = _floor((part.core_start + part.core_stop) // 2, geometry.grid)
-        if middle <= part.core_start:
+        least = max(1, (smallest or {}).get(axis, 1))
+        if min(middle - part.core_start, part.core_stop - middle) < least:
             continue
         halves = [
             geometry.tile(part.core_start, middle),
