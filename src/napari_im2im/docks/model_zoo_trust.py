@@ -59,9 +59,12 @@ class TrustDialog(QDialog):  # type: ignore[misc]
         self.cancel.setDefault(True)
         buttons.accepted.connect(self.accept)
         buttons.rejected.connect(self.reject)
+        self.question = sentence(
+            f"This model runs its own Python code: {code.sentence}. It {code.purpose}."
+        )
         layout = QVBoxLayout(self)
+        layout.addWidget(self.question)
         for text in (
-            f"This model runs its own Python code: {code.sentence}. It {code.purpose}.",
             "Code can do whatever you can do on this computer. Trust it only if you "
             "know its authors or have read it. Another version asks again.",
             f"sha256: {code.token}" if code.path else f"From: {code.token}",
