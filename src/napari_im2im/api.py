@@ -176,8 +176,8 @@ def load_model(source: ModelPackage | str | Path) -> ModelPackage:
     Parameters
     ----------
     source
-        A folder, a zip, the description in it (``rdf.yaml``), or the name of a
-        model on this computer: bundled, trained or downloaded. A package is
+        A folder, a zip, the description in it (``rdf.yaml``), the name of a model
+        on this computer, or the nickname of one that was downloaded. A package is
         returned as it is.
 
     Raises
@@ -192,7 +192,11 @@ def load_model(source: ModelPackage | str | Path) -> ModelPackage:
     if Path(source).exists():
         return load_package(source)
     from napari_im2im.models.library import list_models
+    from napari_im2im.zoo.installed import find_installed
 
+    downloaded = find_installed(str(source))
+    if downloaded is not None:
+        return load_package(downloaded.folder)
     # Newest first: where two have one name, the newest is meant.
     entries = {entry.name: entry for entry in reversed(list_models())}
     if str(source) in entries:

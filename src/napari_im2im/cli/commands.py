@@ -5,6 +5,15 @@ from __future__ import annotations
 from napari_im2im.cli.demo import Demo
 from napari_im2im.cli.models import Models
 from napari_im2im.cli.predict import Predict
+from napari_im2im.cli.test import Test
 from napari_im2im.cli.train import Train
+from napari_im2im.cli.zoo import Zoo
 
-COMMANDS = {"train": Train, "predict": Predict, "models": Models, "demo": Demo}
+COMMANDS = {
+    "train": Train,
+    "predict": Predict,
+    "models": Models,
+    "demo": Demo,
+    "zoo": Zoo,
+    "test": Test,
+}

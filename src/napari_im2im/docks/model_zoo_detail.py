@@ -9,6 +9,7 @@ from qtpy.QtGui import QDesktopServices
 from qtpy.QtWidgets import QPushButton, QSizePolicy, QVBoxLayout, QWidget
 
 from napari_im2im.docks.job_row import sentence
+from napari_im2im.zoo.catalogue import describe_entry
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -58,30 +59,11 @@ class ModelDetail(QWidget):  # type: ignore[misc]
         lines = [entry.summary.text] if entry.summary.text else []
         lines += [entry.compatibility.sentence] if entry.compatibility else []
         lines += [f"The selected layer: {fit.sentence}"] if fit else []
-        lines += [f"{name}: {text}" for name, text in facts(entry, scores)]
+        lines += [f"{name}: {text}" for name, text in describe_entry(entry, scores)]
         self.facts.setText("\n".join(lines))
 
     def _open_documentation(self) -> None:
         QDesktopServices.openUrl(QUrl(self._address))
-
-
-def facts(entry: Entry, scores: Mapping[str, float] | None) -> list[tuple[str, str]]:
-    """Return what there is to say of a model, with a word for each."""
-    summary = entry.summary
-    names = [entry.model.id] if entry.model else []
-    passed = [tool for tool, score in (scores or {}).items() if score == 1.0]
-    every = [
-        ("Reads", summary.reads),
-        ("Writes", summary.writes),
-        ("Weights", ", ".join(summary.weights_formats)),
-        ("Licence", summary.licence),
-        ("Authors", ", ".join(summary.authors)),
-        ("Cite", "; ".join(summary.citations)),
-        ("Passed the zoo's tests in", ", ".join(passed)),
-        ("Name in the zoo", "".join(names)),
-        ("On this computer", str(entry.folder or "")),
-    ]
-    return [(name, text) for name, text in every if text]
 
 
 def _documentation(entry: Entry) -> str:

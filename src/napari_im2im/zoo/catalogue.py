@@ -30,7 +30,7 @@ from napari_im2im.zoo.summary import Summary, summarize
 from napari_im2im.zoo.web import write_atomically
 
 if TYPE_CHECKING:
-    from collections.abc import Generator, Iterable
+    from collections.abc import Generator, Iterable, Mapping
     from pathlib import Path
 
     from napari_im2im.models.package import ModelPackage
@@ -149,6 +149,34 @@ def zoo_entries(index: ZooIndex) -> list[Entry]:
                 )
             )
     return entries
+
+
+def describe_entry(
+    entry: Entry, scores: Mapping[str, float] | None = None
+) -> list[tuple[str, str]]:
+    """Return what there is to say of a model, with a word for each.
+
+    Parameters
+    ----------
+    entry
+        The model.
+    scores
+        Best score of each program in the zoo's own tests.
+    """
+    summary = entry.summary
+    passed = [tool for tool, score in (scores or {}).items() if score == 1.0]
+    every = [
+        ("Reads", summary.reads),
+        ("Writes", summary.writes),
+        ("Weights", ", ".join(summary.weights_formats)),
+        ("Licence", summary.licence),
+        ("Authors", ", ".join(summary.authors)),
+        ("Cite", "; ".join(summary.citations)),
+        ("Passed the zoo's tests in", ", ".join(passed)),
+        ("Name in the zoo", entry.model.id if entry.model else ""),
+        ("On this computer", str(entry.folder or "")),
+    ]
+    return [(name, text) for name, text in every if text]
 
 
 def describe_model(model: ZooModel) -> ModelPackage:

@@ -221,7 +221,7 @@ class Metadata(_Metadata):
     maintainers: list[Maintainer] = []
     license: Annotated[str, AfterValidator(_license)] = "CC-BY-4.0"
     tags: list[Annotated[str, AfterValidator(_tag)]] = []
-    cite: list[Citation] = Field(min_length=1)
+    cite: list[Citation] = []
     documentation: str = Field("", description="Markdown; default: made here.")
     version: Annotated[str, AfterValidator(_version)] = "0.1.0"
     git_repo: Annotated[str, AfterValidator(_url)] | None = None
@@ -264,6 +264,8 @@ def advice(metadata: Metadata) -> dict[str, str]:
         found["description"] = "Say in a sentence or two what the model does."
     elif len(metadata.description) > 512:
         found["description"] = "Shorten it to 512 characters."
+    if not metadata.cite:
+        found["cite"] = "Name the publication that users should cite."
     people = [*metadata.authors, *metadata.maintainers]
     if not any(person.github_user for person in people):
         found["authors"] = (

@@ -28,13 +28,12 @@ if TYPE_CHECKING:
     from napari_im2im.models.runtimes import Runtime
     from napari_im2im.models.tensors import TensorSpec
 
-_ENGINES = {
+_OWN_ENGINES = {
     "onnx": "onnxruntime",
     "torchscript": "torchscript",
     "pytorch_state_dict": "torch",
-    "tensorflow_saved_model_bundle": "openvino",
 }
-"""The engine that each weights format is tested in: its own, if it has one."""
+"""The engine that a weights format is tested in, where several read it."""
 
 _LONGEST = 4
 """How often the test image is repeated at most, to have something to cut."""
@@ -262,7 +261,8 @@ def _test_format(
     device: str,
 ) -> Generator[Event, None, FormatTested]:
     only = replace(package, weights={weights_format: package.weights[weights_format]})
-    engine = _ENGINES[weights_format]
+    engines = [engine for engine, _ in usable_engines(only, device=device)]
+    engine = _OWN_ENGINES.get(weights_format, engines[0])
     try:
         runtime = load_runtime(only, engine=engine, device=device, trusted=trusted)
     except (ModelError, TrustError) as error:

@@ -1,0 +1,58 @@
+"""``napari-im2im test``."""
+
+from __future__ import annotations
+
+from pydantic import BaseModel, ConfigDict, Field
+from pydantic_settings import CliPositionalArg
+
+from napari_im2im.errors import ModelError
+
+
+class Test(BaseModel):
+    """Run a model on its own test tensors and compare the results.
+
+    The exit code is 0 if every weights format that ran passed, else 1.
+    """
+
+    __test__ = False  # for pytest, which takes it for a test
+
+    model_config = ConfigDict(extra="forbid")
+
+    model: CliPositionalArg[str] = Field(
+        description="A path, or the name of a model on this computer."
+    )
+    formats: list[str] = Field(
+        default_factory=list, description="Weights formats; default: all."
+    )
+    trust: list[str] = Field(
+        default_factory=list,
+        description="SHA-256 of the code of the model that may run.",
+    )
+    device: str = Field("cpu", description="cpu, cuda, cuda:0, mps …")
+
+    def run(self) -> None:
+        """Test the model; print a line for each weights format."""
+        from napari_im2im.api import load_model
+        from napari_im2im.cli.console import follow, results
+        from napari_im2im.zoo.testing import (
+            FormatTested,
+            PackageTested,
+            reproduction_events,
+        )
+
+        package = load_model(self.model)
+        job = reproduction_events(
+            package,
+            trusted=self.trust,
+            formats=self.formats or None,
+            device=self.device,
+        )
+        last = follow(job, f"Testing {package.name}")
+        if not isinstance(last, PackageTested):
+            raise ModelError(f"The test of {package.name} ended unfinished.")
+        for result in last.results:
+            assert isinstance(result, FormatTested)
+            results.print(result.sentence)
+        if not last.passed:
+            raise ModelError(f"{package.name}: {last.verdict}")
+        results.print(last.verdict)

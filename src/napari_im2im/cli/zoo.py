@@ -1,0 +1,149 @@
+"""``napari-im2im zoo``."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+from pydantic_settings import CliPositionalArg
+
+from napari_im2im.errors import ConfigError, NetworkError
+
+if TYPE_CHECKING:
+    from napari_im2im.zoo.catalogue import Entry
+    from napari_im2im.zoo.index import ZooIndex
+
+
+class Zoo(BaseModel):
+    """Browse the BioImage Model Zoo and get models from it.
+
+    'list' takes words to search for; 'show' and 'get' take a nickname, DOI or
+    link. The address of the list is the variable NAPARI_IM2IM_ZOO_INDEX_URL.
+    """
+
+    model_config = ConfigDict(extra="forbid")
+
+    action: CliPositionalArg[Literal["list", "show", "get"]] = Field(
+        description="list, show or get."
+    )
+    what: CliPositionalArg[list[str]] = Field(
+        default_factory=list, description="Words, or a nickname, DOI or link."
+    )
+    dimensions: Literal["2D", "3D"] | None = Field(None, description="2D or 3D.")
+    task: str | None = Field(None, description="E.g. segment, restore.")
+    licence: str | None = Field(None, description="E.g. CC-BY-4.0.")
+    installed: bool = Field(False, description="Only models on this computer.")
+    runs: bool = Field(False, description="Only models that run here.")
+    offline: bool = Field(False, description="Use the list of the last time.")
+
+    def run(self) -> None:
+        """Do what is asked for."""
+        if self.action == "list":
+            self._list()
+        elif len(self.what) != 1:
+            raise ConfigError(
+                f"Name one model: napari-im2im zoo {self.action} NICKNAME."
+            )
+        elif self.action == "get":
+            self._get(self.what[0])
+        else:
+            self._show(self.what[0])
+
+    def _index(self) -> ZooIndex:
+        """Return the list, renewed unless the user is offline."""
+        from napari_im2im.cli.console import follow, status
+        from napari_im2im.zoo.index import IndexRead, read_index, refresh_events
+
+        if self.offline:
+            return read_index()
+        last = follow(refresh_events(), "Reading the zoo")
+        if not isinstance(last, IndexRead):
+            raise NetworkError("The zoo's list ended unfinished: try again.")
+        if last.index.problem:
+            status.print(f"[yellow]Warning:[/yellow] {last.index.problem}")
+        return last.index
+
+    def _list(self) -> None:
+        from rich.table import Table
+
+        from napari_im2im.cli.console import results, status
+        from napari_im2im.zoo.index import Query
+
+        index = self._index()
+        query = Query(
+            " ".join(self.what),
+            self.dimensions or "",
+            self.task or "",
+            self.licence or "",
+        )
+        table = Table(
+            "Nickname", "Name", "", "Licence", "Here", box=None, pad_edge=False
+        )
+        entries = self._entries(index)
+        shown = [
+            entry
+            for entry in sorted(entries, key=lambda entry: entry.title.casefold())
+            if query.matches(entry.summary, entry.key)
+            and (entry.folder is not None or not self.installed)
+            and not (self.runs and entry.compatibility and entry.compatibility.reason)
+        ]
+        for entry in shown:
+            table.add_row(
+                entry.key,
+                entry.title,
+                " ".join(sorted(entry.summary.dimensions)),
+                entry.summary.licence,
+                "here" if entry.folder else _short(entry),
+            )
+        results.print(table)
+        status.print(
+            f"{len(shown)} of {len(entries)} models, list of {index.date:%d %B %Y}."
+        )
+
+    def _entries(self, index: ZooIndex) -> list[Entry]:
+        from dataclasses import replace
+
+        from napari_im2im.zoo.catalogue import compatibility_events, zoo_entries
+
+        runs = {
+            event.key: event.compatibility
+            for event in compatibility_events(index.models)
+        }
+        return [
+            replace(entry, compatibility=runs.get(entry.key))
+            for entry in zoo_entries(index)
+        ]
+
+    def _show(self, name: str) -> None:
+        from napari_im2im.cli.console import results
+        from napari_im2im.errors import ModelError
+        from napari_im2im.zoo.catalogue import describe_entry
+        from napari_im2im.zoo.sources import recognise
+
+        index = self._index()
+        model = index.find(recognise(name).value)
+        if model is None:
+            raise ModelError(f"The zoo has no model {name!r}: search with 'zoo list'.")
+        (entry,) = (e for e in self._entries(index) if e.key == model.id)
+        results.print(entry.title)
+        if entry.compatibility is not None:
+            results.print(entry.compatibility.sentence)
+        for title, text in describe_entry(entry):
+            results.print(f"{title}: {text}")
+
+    def _get(self, name: str) -> None:
+        from napari_im2im.cli.console import follow, results
+        from napari_im2im.zoo.download import Downloaded, download_events
+
+        last = follow(download_events(name), f"Getting {name}")
+        if isinstance(last, Downloaded):
+            results.print(str(last.folder))
+
+
+def _short(entry: Entry) -> str:
+    runs = entry.compatibility
+    if runs is None:
+        return ""
+    if not runs.runs:
+        return "can't run"
+    return "asks for trust" if set(runs.formats) <= set(runs.asking) else "runs"

@@ -1,0 +1,69 @@
+"""``napari-im2im zoo`` and ``napari-im2im test``."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from napari_im2im.cli import DONE, FAILED, MISUSED, main
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from napari_im2im.zoo.settings import ZooSettings
+
+    from .conftest import Server
+
+
+@pytest.fixture(autouse=True)
+def address(settings: ZooSettings, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("NAPARI_IM2IM_ZOO_INDEX_URL", settings.index_url)
+
+
+def test_list_get_and_show(
+    served_model: str, server: Server, home: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["zoo", "list"]) == DONE
+    printed = capsys.readouterr()
+    assert served_model in printed.out
+    assert "Humble heron" in printed.out
+    assert "1 of 1 models" in printed.err
+    assert main(["zoo", "get", served_model]) == DONE
+    assert str(home / "models" / "humble-heron-v0") in capsys.readouterr().out
+    server.answers.clear()
+    assert main(["zoo", "list", "heron", "--installed", "--offline"]) == DONE
+    assert "here" in capsys.readouterr().out
+    assert main(["zoo", "show", served_model, "--offline"]) == DONE
+    shown = capsys.readouterr().out
+    assert "Reads: raw (channel 1, y ≥ 16, x ≥ 16)" in shown
+    assert "Licence: MIT" in shown
+
+
+def test_filters(collection: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["zoo", "list", "--dimensions", "3D", "--task", "segment"]) == DONE
+    printed = capsys.readouterr().out
+    assert "dazzling-blowfish" in printed
+    assert "chatty-frog" not in printed
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "said"),
+    [
+        (["zoo"], MISUSED, "required"),
+        (["zoo", "get"], MISUSED, "Name one model"),
+        (["zoo", "get", "no-such"], FAILED, "no model 'no-such'"),
+        (["zoo", "get", "/no/such.zip"], FAILED, "check the path"),
+        (["zoo", "show", "no-such"], FAILED, "no model 'no-such'"),
+        (["test", "/no/such"], FAILED, "There is no file"),
+    ],
+)
+def test_mistakes_are_explained(
+    collection: list[str],
+    capsys: pytest.CaptureFixture[str],
+    words: list[str],
+    code: int,
+    said: str,
+) -> None:
+    assert main(words) == code
+    assert said in capsys.readouterr().err
