@@ -249,6 +249,8 @@ def _channel_names(
             f"The {role} {image.name} has no channel {wrong[0]}: "
             f"it has {count}, counted from 0."
         )
+    if not list(indices):
+        raise DataError(f"No channel of the {role} {image.name} is chosen.")
     names = image.channel_names or tuple(f"channel {i}" for i in range(count))
     if not image.channel_names and count == 1:
         names = (role,)

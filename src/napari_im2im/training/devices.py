@@ -1,0 +1,55 @@
+"""Where a training runs, and in which precision."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import torch
+from lightning_fabric import Fabric
+
+from napari_im2im.errors import ConfigError
+
+if TYPE_CHECKING:
+    from napari_im2im.training.config import TrainConfig
+
+
+def open_fabric(config: TrainConfig) -> Fabric:
+    """Return a Fabric on one device.
+
+    Raises
+    ------
+    ConfigError
+        If there is no such device or precision.
+    """
+    kind, _, index = config.device.partition(":")
+    precision = config.precision
+    if precision == "auto":
+        cuda = kind in ("auto", "cuda", "gpu") and torch.cuda.is_available()
+        mixed = "bf16-mixed" if cuda and torch.cuda.is_bf16_supported() else "16-mixed"
+        precision = mixed if cuda else "32-true"
+    try:
+        fabric = Fabric(
+            accelerator=kind,
+            devices=[int(index)] if index else 1,
+            precision=precision,  # type: ignore[arg-type]
+        )
+        torch.empty(1, device=fabric.device)
+    except (ValueError, RuntimeError, AssertionError, LookupError) as error:
+        raise ConfigError(
+            f"Training can't run on {config.device} with precision {precision} "
+            f"({' '.join(str(error).split())}): use device 'auto' or 'cpu'."
+        ) from error
+    return fabric
+
+
+def device_name(device: torch.device) -> str:
+    """Return what to call a device in sentences."""
+    return torch.cuda.get_device_name(device) if device.type == "cuda" else device.type
+
+
+def is_out_of_memory(error: BaseException) -> bool:
+    """Return whether an error says that memory is short, on any device."""
+    if isinstance(error, MemoryError | torch.OutOfMemoryError):
+        return True
+    text = str(error).lower()
+    return "out of memory" in text or "can't allocate memory" in text

@@ -1,0 +1,346 @@
+"""A training between its steps: one step, one validation, one checkpoint."""
+
+from __future__ import annotations
+
+import math
+import time
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+import torch
+
+from napari_im2im.errors import ConfigError, DataError, ModelError
+from napari_im2im.events import (
+    Event,
+    Message,
+    MetricsLogged,
+    NewBest,
+    Preview,
+    Progress,
+    TrainingFinished,
+)
+from napari_im2im.training.automatic import shrink
+from napari_im2im.training.devices import is_out_of_memory
+from napari_im2im.training.losses import WeightedLoss
+from napari_im2im.training.packaging import write_best
+from napari_im2im.training.sampling import PatchSampler
+from napari_im2im.training.schedule import StepPlan, learning_rate_factor
+from napari_im2im.training.validation import normalized
+
+if TYPE_CHECKING:
+    from collections.abc import Generator, Iterator, Mapping
+
+    from lightning_fabric import Fabric
+
+    from napari_im2im.training.preparation import Preparation
+    from napari_im2im.training.run_folder import RunFolder
+    from napari_im2im.training.validation import Evaluation
+
+_VALIDATIONS = 30
+"""Most validations of a training that is too short for them to cost much."""
+
+_VALIDATION_SHARE = 0.12
+"""Part of the time that validating and writing packages may take."""
+
+_FIRST_VALIDATION = 10
+"""Latest step of the first one, so that a training stopped early leaves a model."""
+
+_LOSSES_AT_ONCE = 10
+"""Losses are fetched from the device together: fetching one waits for its step."""
+
+
+class Trainer:
+    """A training between two of its steps: what a checkpoint holds, and how to go on.
+
+    Everything random follows from the seed and the number of the step, so a
+    training that goes on from a checkpoint does what it would have done.
+    """
+
+    def __init__(
+        self, preparation: Preparation, run: RunFolder, fabric: Fabric
+    ) -> None:
+        config = preparation.config
+        self.preparation, self.run, self.fabric = preparation, run, fabric
+        self.config = config
+        network = preparation.network
+        if len(preparation.layout.spatial_axes) == 2:
+            network = network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        optimizer = torch.optim.AdamW(
+            network.parameters(),
+            lr=config.optimizer.learning_rate,
+            weight_decay=config.optimizer.weight_decay,
+        )
+        self.network, self.optimizer = fabric.setup(network, optimizer)
+        self.validator = preparation.validator(fabric.device)
+        self.patch, self.batch_size = preparation.patch, preparation.batch_size
+        self._set_sizes(self.batch_size, self.patch)
+        self.plan = StepPlan(config.effort, self.sampler.steps_per_epoch)
+        self.step = 0
+        self.best = math.inf
+        self.best_metrics: dict[str, float] = {}
+        self.waited = 0
+        self.next_validation = _FIRST_VALIDATION
+        self.reason = ""
+        self._losses: list[torch.Tensor] = []
+        self._interval_losses: list[float] = []
+
+    def _set_sizes(self, batch_size: int, patch: Mapping[str, int]) -> None:
+        self.batch_size, self.patch = batch_size, dict(patch)
+        shape = tuple(self.patch.values())
+        self.sampler = PatchSampler(
+            self.preparation.split.training,
+            shape,
+            batch_size,
+            augment=self.config.augmentation == "standard",
+            seed=self.config.seed,
+        )
+        crop = self.validator.crops[0].spatial_shape
+        window = [min(sizes) for sizes in zip(shape, crop, strict=True)]
+        self.loss = WeightedLoss(
+            self.config.loss, window, *self.preparation.loss_range
+        ).to(self.fabric.device)
+
+    def sizes_text(self) -> str:
+        """Return a sentence about patches and batches."""
+        axes = " × ".join(self.patch)
+        size = " × ".join(map(str, self.patch.values()))
+        return f"Patches of {size} pixels ({axes}), {self.batch_size} at a time."
+
+    @property
+    def epoch(self) -> int:
+        """Number of times that as many pixels were seen as there are."""
+        return self.step // self.sampler.steps_per_epoch
+
+    def events(self) -> Generator[Event]:
+        """Take the steps that are left."""
+        started = time.monotonic() - self.plan.elapsed
+        try:
+            while not self.reason:
+                if self.plan.finished(self.step):
+                    if self._losses or self._interval_losses:
+                        yield from self._validate(started)
+                    self.reason = self.reason or "all steps done"
+                    break
+                yield from self._take_step()
+                self.plan.update(self.step, time.monotonic() - started)
+                yield self._progress()
+                if len(self._losses) >= _LOSSES_AT_ONCE:
+                    yield from self._fetch_losses()
+                if self.step >= self.next_validation and not self.reason:
+                    yield from self._validate(started)
+        except GeneratorExit:
+            if self._fetch_losses_silently():
+                self._save()
+            raise
+        yield self._finished()
+
+    def _take_step(self) -> Iterator[Event]:
+        """Learn one batch; with less of it at once where memory is short."""
+        torch.manual_seed((self.config.seed << 32) + self.step)
+        factor = learning_rate_factor(
+            self.plan.progress(self.step + 1), self.config.optimizer.warmup
+        )
+        for group in self.optimizer.param_groups:
+            group["lr"] = self.config.optimizer.learning_rate * factor
+        while True:
+            try:
+                self._losses.append(self._learn())
+                break
+            except (RuntimeError, MemoryError) as error:
+                if not is_out_of_memory(error):
+                    raise
+                yield self._shrink(error)
+        self.step += 1
+
+    def _learn(self) -> torch.Tensor:
+        inputs, targets = (
+            normalized(array, scaling, self.fabric.device)
+            for array, scaling in zip(
+                self.sampler.batch(self.step),
+                (self.preparation.input_scaling, self.preparation.target_scaling),
+                strict=True,
+            )
+        )
+        self.optimizer.zero_grad()
+        loss: torch.Tensor = self.loss(self.network(inputs), targets)
+        self.fabric.backward(loss)
+        clip = self.config.optimizer.gradient_clip
+        if clip is not None:
+            self.fabric.clip_gradients(
+                self.network, self.optimizer, max_norm=clip, error_if_nonfinite=False
+            )
+        self.optimizer.step()
+        return loss.detach()
+
+    def _shrink(self, error: BaseException) -> Message:
+        self.optimizer.zero_grad()
+        smaller = shrink(self.batch_size, self.patch, self.preparation.sizes)
+        if smaller is None:
+            raise ConfigError(
+                "There is too little memory for a single patch: choose a smaller "
+                "network or close other programs."
+            ) from error
+        if self.fabric.device.type == "cuda":
+            torch.cuda.empty_cache()
+        self._set_sizes(*smaller)
+        return Message(f"Memory was short. {self.sizes_text()}", level="warning")
+
+    def _progress(self) -> Progress:
+        return Progress(
+            self.step,
+            max(self.plan.total or 0, self.step),
+            "Training",
+            self.plan.seconds_left(self.step),
+        )
+
+    def _fetch_losses(self) -> Iterator[Event]:
+        if not self._fetch_losses_silently():
+            rate = self.config.optimizer.learning_rate
+            self.reason = "the loss is no number any more"
+            yield Message(
+                f"The loss became infinite or NaN by step {self.step}, so training "
+                f"stopped: try a smaller learning rate than {rate:g}, or another "
+                "normalisation. The best model until then is kept.",
+                level="warning",
+            )
+            return
+        recent = self._interval_losses[-_LOSSES_AT_ONCE:]
+        yield MetricsLogged(
+            self.step, self.epoch, {"train_loss": sum(recent) / len(recent)}
+        )
+
+    def _fetch_losses_silently(self) -> bool:
+        """Take over the losses since the last time; return whether all are finite."""
+        if self._losses:
+            self._interval_losses += torch.stack(self._losses).tolist()
+            self._losses = []
+        return all(map(math.isfinite, self._interval_losses))
+
+    def _validate(self, started: float) -> Iterator[Event]:
+        """Judge the network, keep it if it is the best, and plan the next time."""
+        if self._losses:
+            yield from self._fetch_losses()
+            if self.reason:
+                return
+        # What writes packages is loaded once, so it's no part of the cost.
+        import_module("bioimageio.spec")
+        begun = time.monotonic()
+        evaluation = self.validator.evaluate(self.network, self.loss)
+        rate = self.optimizer.param_groups[0]["lr"]
+        values = {
+            "train_loss": sum(self._interval_losses) / len(self._interval_losses),
+            "validation_loss": evaluation.loss,
+            "learning_rate": rate,
+            **evaluation.metrics,
+        }
+        self._interval_losses = []
+        elapsed = time.monotonic() - started
+        row = {"step": self.step, "epoch": self.epoch, "seconds": round(elapsed, 1)}
+        self.run.append_metrics({**row, **values})
+        events: list[Event] = [
+            MetricsLogged(self.step, self.epoch, values),
+            self._preview(evaluation),
+        ]
+        if evaluation.loss < self.best:
+            events.append(self._keep(evaluation))
+        else:
+            self.waited += 1
+            if self.waited == self.config.effort.patience:
+                self.reason = f"no improvement in {self.waited} validations"
+        self._plan_validation(time.monotonic() - begun, started)
+        self._save()
+        # Told only now, so that whoever stops here stops a training that is whole.
+        yield from events
+
+    def _preview(self, evaluation: Evaluation) -> Preview:
+        crop = self.validator.crops[0]
+        return Preview(self.step, crop.input, crop.target, evaluation.predictions[0])
+
+    def _keep(self, evaluation: Evaluation) -> NewBest:
+        self.best, self.waited = evaluation.loss, 0
+        self.best_metrics = {"validation_loss": self.best, **evaluation.metrics}
+        package = write_best(
+            self.run.package,
+            self.preparation,
+            self.network.module,
+            self.validator.crops[0].input,
+            self.step,
+            self.best_metrics,
+        )
+        return NewBest(self.step, "validation_loss", self.best, package)
+
+    def _plan_validation(self, cost: float, started: float) -> None:
+        elapsed = time.monotonic() - started
+        pace = max(1e-6, (elapsed - cost) / self.step)
+        regular = (self.plan.total or 0) / _VALIDATIONS
+        affordable = cost / _VALIDATION_SHARE / pace
+        # Where the number of steps is fixed, a rerun must stop at the same one.
+        fixed = self.config.effort.patience and self.config.effort.time_limit is None
+        interval = math.ceil(regular if fixed else max(regular, affordable))
+        self.next_validation = self.step + max(1, interval)
+
+    def _finished(self) -> TrainingFinished:
+        if not self.run.package.exists():
+            raise DataError(
+                f"Training ended without a model ({self.reason}): try a smaller "
+                "learning rate, or look for extreme values in the images."
+            )
+        return TrainingFinished(
+            self.run.path, self.run.package, self.best_metrics, self.reason
+        )
+
+    def _save(self) -> None:
+        self.run.save_checkpoint(
+            {
+                "network": self.network.state_dict(),
+                "optimizer": self.optimizer.state_dict(),
+                "scaling": self._scaling(),
+                "step": self.step,
+                "elapsed": self.plan.elapsed,
+                "total": self.plan.total,
+                "best": self.best,
+                "best_metrics": self.best_metrics,
+                "waited": self.waited,
+                "next_validation": self.next_validation,
+                "interval_losses": self._interval_losses,
+                "patch": self.patch,
+                "batch_size": self.batch_size,
+            }
+        )
+
+    def _scaling(self) -> list[list[float]]:
+        both = (self.preparation.input_scaling, self.preparation.target_scaling)
+        return [list(values) for s in both for values in (s.offset, s.scale)]
+
+    def restore(self, state: Mapping[str, Any]) -> None:
+        """Go on from a checkpoint.
+
+        Raises
+        ------
+        DataError
+            If the images aren't those that the run learned from.
+        ModelError
+            If the checkpoint is of another network.
+        """
+        if state["scaling"] != self._scaling():
+            raise DataError(
+                f"These are not the images that {self.run.path.name} learned from: "
+                "choose the same ones, or train anew."
+            )
+        try:
+            self.network.load_state_dict(state["network"])
+            self.optimizer.load_state_dict(state["optimizer"])
+        except (RuntimeError, ValueError) as error:
+            raise ModelError(
+                f"{self.run.checkpoint} doesn't fit the network of its config: "
+                "train anew."
+            ) from error
+        self._set_sizes(state["batch_size"], state["patch"])
+        self.plan.elapsed = state["elapsed"]
+        if self.config.effort.time_limit is not None:
+            self.plan.total = state["total"]
+        self.step, self.best = state["step"], state["best"]
+        self.best_metrics, self.waited = dict(state["best_metrics"]), state["waited"]
+        self.next_validation = state["next_validation"]
+        self._interval_losses = list(state["interval_losses"])
+        self.run.forget_metrics_after(self.step)
