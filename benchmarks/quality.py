@@ -124,6 +124,7 @@ def train(training: list[Pair], options: argparse.Namespace) -> TrainingFinished
                 "effort": effort,
                 "seed": options.seed,
                 "device": options.device,
+                "network": {"size": options.size},
             }
         )
         started = time.monotonic()
@@ -185,6 +186,7 @@ def main() -> None:
     parser.add_argument("--seconds", type=float)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--device", default="auto")
+    parser.add_argument("--size", default="medium", help="small, medium or large")
     parser.add_argument("--out", type=Path, help="keep the run in this folder")
     parser.add_argument("--picture", type=Path, help="PNG to write")
     options = parser.parse_args()
