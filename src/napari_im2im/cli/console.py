@@ -67,7 +67,7 @@ def follow(events: Generator[Event], activity: str) -> Event:
             for last in events:
                 sentence = describe(last)
                 if sentence:
-                    status.print(sentence)
+                    status.print(sentence, soft_wrap=True)
                 if isinstance(last, Progress):
                     bar.update(
                         task,
@@ -102,8 +102,8 @@ def describe(event: Event) -> str:
             return text
         case TrainingStarted():
             return (
-                f"Training {event.parameters:,} parameters on {event.device} with "
-                f"{event.training_images} image(s). {event.validation}\n"
+                f"Training {event.parameters:,} parameters on {event.device}, images to "
+                f"learn from: {event.training_images}. {event.validation}\n"
                 f"Run folder: {event.run_folder}"
             )
         case NewBest():

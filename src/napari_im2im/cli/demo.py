@@ -25,7 +25,7 @@ class Demo(BaseModel):
     out: Path | None = Field(
         None, description="Folder for the picture and the model; opens no window."
     )
-    seconds: PositiveFloat = Field(150, description="Time to train, in seconds.")
+    seconds: PositiveFloat = Field(120, description="Time to train, in seconds.")
 
     def run(self) -> None:
         """Open the window, or train, predict and write the picture."""
@@ -46,7 +46,8 @@ class Demo(BaseModel):
         if isinstance(last, DemoFinished):
             status.print(
                 f"On a part that was never trained on: {metrics_line(last.metrics)} "
-                f"({last.seconds:.0f} s in all)"
+                f"({last.seconds:.0f} s in all)",
+                soft_wrap=True,
             )
             results.print(str(last.picture))
 

@@ -79,7 +79,7 @@ class Predict(PredictConfig):
             except Im2ImError as error:
                 if len(tasks) == 1:
                     raise
-                status.print(f"[red]{task.inputs[0]}:[/red] {error}")
+                status.print(f"[red]{task.inputs[0]}:[/red] {error}", soft_wrap=True)
                 failures.append(task.inputs[0].name)
             else:
                 results.print(str(task.output))

@@ -34,5 +34,6 @@ class Train(TrainConfig):
         )
         last = follow(train_events(job), "Training")
         if isinstance(last, TrainingFinished):
-            status.print(f"Finished: {last.reason}. {metrics_line(last.metrics)}")
+            sentence = f"Finished: {last.reason}. {metrics_line(last.metrics)}"
+            status.print(sentence, soft_wrap=True)
             results.print(str(last.package))
