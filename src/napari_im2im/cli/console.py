@@ -102,8 +102,8 @@ def describe(event: Event) -> str:
             return text
         case TrainingStarted():
             return (
-                f"Training {event.parameters:,} parameters on {event.device}, images to "
-                f"learn from: {event.training_images}. {event.validation}\n"
+                f"Training {event.parameters:,} parameters on {event.device}. "
+                f"Images to learn from: {event.training_images}. {event.validation}\n"
                 f"Run folder: {event.run_folder}"
             )
         case NewBest():
