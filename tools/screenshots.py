@@ -61,10 +61,10 @@ def take_all(folder: Path, steps: int) -> None:
 
 def take_training(viewer: napari.Viewer, dock: Any, folder: Path, steps: int) -> None:
     """Take the Train dock before, during and after a training."""
-    dock.options.set_value("effort.steps", steps)
-    dock.options.set_value("effort.patience", None)
+    dock.form.options.set_value("effort.steps", steps)
+    dock.form.options.set_value("effort.patience", None)
     work(1)
-    dock.effort.setCurrentIndex(0)
+    dock.form.effort.setCurrentIndex(0)
     picture(viewer, folder / "train-before")
     dock.run()
     seen: list[int] = []

@@ -19,7 +19,7 @@ def pair(viewer):
 def open_train(viewer, qtbot, show):
     def open_dock():
         dock = show(TrainWidget(viewer))
-        qtbot.waitUntil(lambda: len(dock._pixels) == 2 or len(viewer.layers) < 2)
+        qtbot.waitUntil(lambda: len(dock.form._pixels) == 2 or len(viewer.layers) < 2)
         dock.refresh()
         return dock
 
@@ -33,9 +33,9 @@ def run(dock, qtbot):
 
 def test_the_first_two_layers_are_input_and_target(pair, open_train, sentences):
     dock = open_train()
-    assert [layer.name for layer in dock.input.layers] == ["phase"]
-    assert [layer.name for layer in dock.target.layers] == ["DAPI"]
-    assert dock.name.placeholderText() == "phase-to-DAPI"
+    assert [layer.name for layer in dock.form.rows["input"].layers] == ["phase"]
+    assert [layer.name for layer in dock.form.rows["target"].layers] == ["DAPI"]
+    assert dock.form.name.placeholderText() == "phase-to-DAPI"
     assert sentences(dock) == [
         "Learns DAPI from phase (32 × 32) for 30 min.",
         "One image only: validation uses a separate strip of the same image.",
@@ -45,7 +45,7 @@ def test_the_first_two_layers_are_input_and_target(pair, open_train, sentences):
 def test_a_training_is_watched(pair, open_train, qtbot, fake_training, sentences):
     job = fake_training()
     dock = open_train()
-    dock.effort.setCurrentIndex(0)
+    dock.form.effort.setCurrentIndex(0)
     run(dock, qtbot)
     assert job.config.name == "phase-to-DAPI"
     assert job.config.effort.seconds == 120
@@ -89,7 +89,7 @@ def test_nothing_to_learn_from(open_train, viewer, sentences):
 
 def test_the_same_layer_twice(pair, open_train, sentences):
     dock = open_train()
-    dock.target.layer_row.set_layers(dock.input.layers)
+    dock.form.rows["target"].layer_row.set_layers(dock.form.rows["input"].layers)
     dock.refresh()
     assert sentences(dock)[0].startswith("First: phase is input and target")
 
@@ -120,10 +120,10 @@ def test_nan_is_replaced_in_a_copy(viewer, pair, open_train, sentences, press, q
     dock = open_train()
     assert "phase has NaN or infinite pixels" in sentences(dock)[0]
     press(dock, "Replace them")
-    qtbot.waitUntil(lambda: len(dock._pixels) == 2)
+    qtbot.waitUntil(lambda: len(dock.form._pixels) == 2)
     dock.refresh()
     assert dock.job_row.run_button.isEnabled()
-    (layer,) = dock.input.layers
+    (layer,) = dock.form.rows["input"].layers
     assert layer.name == "phase (finite)"
     assert np.isfinite(layer.data).all()
     assert np.isnan(viewer.layers["phase"].data[3, 4])
@@ -131,14 +131,14 @@ def test_nan_is_replaced_in_a_copy(viewer, pair, open_train, sentences, press, q
 
 def test_a_patch_larger_than_the_image(pair, open_train, sentences, press):
     dock = open_train()
-    dock.options.set_value("patch", {"y": 64, "x": 64})
+    dock.form.options.set_value("patch", {"y": 64, "x": 64})
     dock.refresh()
     assert (
         "phase has 32 pixels along y, less than the patch of 64" in sentences(dock)[0]
     )
     press(dock, "Use 32")
     press(dock, "Use 32")
-    assert dock.options.values()["patch"] == {"y": 32, "x": 32}
+    assert dock.form.options.values()["patch"] == {"y": 32, "x": 32}
     assert dock.job_row.run_button.isEnabled()
 
 
@@ -151,7 +151,7 @@ def test_rgb_and_labels(viewer, open_train, sentences):
     viewer.add_labels(np.ones((16, 16), int), name="nuclei")
     dock = open_train()
     assert "stain is RGB: its colours are read as 3 channels." in sentences(dock)
-    dock.target.layer_row.set_layers([viewer.layers["nuclei"]])
+    dock.form.rows["target"].layer_row.set_layers([viewer.layers["nuclei"]])
     dock.refresh()
     assert "nuclei is a Labels layer" in sentences(dock)[0]
 
@@ -170,13 +170,13 @@ def test_channels_are_chosen(viewer, open_train, qtbot, fake_training):
     viewer.add_image(rng.random((3, 16, 16)), name="phase")
     viewer.add_image(rng.random((16, 16)), name="DAPI")
     dock = open_train()
-    assert dock.input.axes_row.button.text() == "channel 3 · y 16 · x 16 ?"
-    dock.input.axes_row.edit()
-    dock.input.axes_row._checks[1].setChecked(False)
+    assert dock.form.rows["input"].axes_row.button.text() == "channel 3 · y 16 · x 16 ?"
+    dock.form.rows["input"].axes_row.edit()
+    dock.form.rows["input"].axes_row._checks[1].setChecked(False)
     run(dock, qtbot)
     assert job.config.data.input_channels == [0, 2]
     viewer.add_image(rng.random((16, 16)), name="another")
-    assert dock.input.channels == [0, 2]
+    assert dock.form.rows["input"].channels == [0, 2]
 
 
 def test_files_are_paired(tmp_path, open_train, sentences, qtbot, fake_training):
@@ -187,19 +187,24 @@ def test_files_are_paired(tmp_path, open_train, sentences, qtbot, fake_training)
             path.parent.mkdir(exist_ok=True)
             tifffile.imwrite(path, np.zeros((8, 8), np.uint8))
     dock = open_train()
-    dock.origin.setCurrentText("Files")
-    for field, kind in ((dock.input_files, "phase"), (dock.target_files, "dapi")):
+    dock.form.origin.setCurrentText("Files")
+    for field, kind in (
+        (dock.form.files["input"], "phase"),
+        (dock.form.files["target"], "dapi"),
+    ):
         field.line.setText(str(tmp_path / kind))
         field.changed.emit()
-    qtbot.waitUntil(lambda: dock.pairs.rowCount() == 3)
-    assert dock.pairs.item(1, 1).text() == "dapi_1.tif"
+    qtbot.waitUntil(lambda: dock.form.pairs.rowCount() == 3)
+    assert dock.form.pairs.item(1, 1).text() == "dapi_1.tif"
+    dock.refresh()
     assert sentences(dock)[0] == "Learns from 3 pairs of files."
     run(dock, qtbot)
     assert job.pairs is None
     assert job.config.data.inputs == [str(tmp_path / "phase")]
     (tmp_path / "dapi" / "dapi_1.tif").unlink()
-    dock.target_files.changed.emit()
-    qtbot.waitUntil(lambda: bool(dock._problem))
+    dock.form.files["target"].changed.emit()
+    qtbot.waitUntil(lambda: bool(dock.form._problem))
+    dock.refresh()
     assert any("phase_1.tif" in text for text in sentences(dock))
     assert not dock.job_row.run_button.isEnabled()
 

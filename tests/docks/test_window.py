@@ -16,6 +16,16 @@ def press_keys(dock, keys):
     shortcut.activated.emit()
 
 
+def tab_position(dock, widget):
+    """Return how often Tab is pressed from the dock to get to a widget."""
+    current = dock
+    for position in range(1000):
+        if current is widget:
+            return position
+        current = current.nextInFocusChain()
+    raise AssertionError("Tab never comes there.")
+
+
 @pytest.fixture
 def window(make_napari_viewer):
     return make_napari_viewer()
@@ -39,6 +49,11 @@ def test_docks_do_their_job_in_the_window(
     for dock in (train, predict):
         (area,) = (a for a in dock.findChildren(QScrollArea) if a.parent() is dock)
         assert area.widget().minimumSizeHint().width() <= 340
+
+    # The Tab key comes to what is above a button before the button.
+    assert tab_position(predict, predict.model_picker.box) < tab_position(
+        predict, predict.job_row.run_button
+    )
 
     predict.region.setCurrentText("What I see now")
     qtbot.waitUntil(predict.job_row.run_button.isEnabled)
@@ -64,7 +79,7 @@ def test_closing_the_window_ends_a_job(
     qtbot.waitUntil(lambda: len(window.layers) == 2)
     assert window.window._task_status_manager.is_busy()
     window.close()
-    assert job.closed
+    qtbot.waitUntil(lambda: job.closed, timeout=3000)
 
 
 def test_the_sample_opens_from_the_menu(window):

@@ -72,6 +72,12 @@ class Dock(QWidget):  # type: ignore[misc]
         self._timer.setInterval(_DELAY)
         self._timer.timeout.connect(self.refresh)
 
+    def _close_body(self) -> None:
+        """End the form; the foot is added anew, so that Tab comes to it last."""
+        self._body.addStretch()
+        self.job_row.setParent(None)
+        self.layout().addWidget(self.job_row)
+
     def sizeHint(self) -> QSize:
         """Return the size that fits a 1280 x 760 window."""
         return QSize(340, 560)

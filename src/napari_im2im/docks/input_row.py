@@ -139,11 +139,15 @@ class InputRow(QWidget):  # type: ignore[misc]
             return axes
         return tuple(axis for axis in axes if axis != "channel")
 
+    def set_first_axis(self, axis: str) -> None:
+        """Say what the first dimension is."""
+        self._set_axes((axis, *self.axes_row.axes[1:]))
+
     def apply_fix(self, fix: Fix) -> None:
         """Do what a button says about axes, channels or layers."""
         axes = self.axes_row.axes
         if fix.action == "first_axis":
-            self._set_axes((fix.value, *axes[1:]))
+            self.set_first_axis(fix.value)
         elif fix.action == "as_channel":
             self._set_axes(tuple("channel" if a == fix.value else a for a in axes))
         elif fix.action == "channels":

@@ -98,7 +98,7 @@ class PredictWidget(Dock):
         self._body.addLayout(self._form)
         self._body.addWidget(self.options)
         self._body.addWidget(self.actions)
-        self._body.addStretch()
+        self._close_body()
         self.actions.hide()
 
     def _connect(self) -> None:

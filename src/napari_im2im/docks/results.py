@@ -102,7 +102,8 @@ class ResultLayers:
         self._refresh()
 
     def _is_labels(self, number: int) -> bool:
-        return number < len(self._labels) and self._labels[number]
+        whole_numbers = self._outputs[number].dtype.kind in "iu"
+        return whole_numbers and number < len(self._labels) and self._labels[number]
 
     def _split(self, number: int) -> list[Image]:
         """Return an image for each layer of an output."""

@@ -8,13 +8,12 @@ from typing import TYPE_CHECKING
 from napari_im2im.docks.advice import (
     Advice,
     Fix,
-    PixelFacts,
     advise_guess,
     advise_pair,
-    advise_pixels,
     describe_duration,
     describe_sizes,
 )
+from napari_im2im.docks.pixel_facts import PixelFacts, advise_pixels
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

@@ -53,11 +53,13 @@ class TrainingView(QWidget):  # type: ignore[misc]
         self.plot = LossPlot()
         self.strip = PreviewStrip()
         self.best = sentence("")
+        self.details = sentence("")
         self.try_button = QPushButton("Try it")
         self.try_button.setToolTip("Open Predict with the best model so far")
         self.try_button.clicked.connect(self._try)
         self._job: JobText | None = None
         self.copy = copy_button(lambda: self._job, "train")
+        self._name = ""
         self._package: Path | None = None
         self._best_value = 0.0
         self._best_time = 0.0
@@ -78,10 +80,13 @@ class TrainingView(QWidget):  # type: ignore[misc]
         row.addWidget(self.try_button, 1)
         row.addWidget(self.copy, 1)
         layout.addLayout(row)
+        layout.addWidget(self.details)
 
-    def begin(self, job: JobText, title: str, target_channels: Sequence[str]) -> None:
+    def begin(self, job: JobText, name: str, target_channels: Sequence[str]) -> None:
         """Get ready for a new training."""
-        self.title.setText(title)
+        self._name = name
+        self.title.setText(f"Training {name}")
+        self.details.setText("")
         self._job = job
         self._package = None
         self.plot.clear()
@@ -111,13 +116,14 @@ class TrainingView(QWidget):  # type: ignore[misc]
         elif isinstance(event, NewBest):
             self._keep_best(event)
         elif isinstance(event, Message):
-            self._row.add_note(event.text)
+            self._tell(event.text, event.level)
         elif isinstance(event, TrainingFinished):
             self._finish(event)
 
     def end(self, end: str) -> None:
         """Show how it ended: ``finished``, ``stopped`` or ``failed``."""
         self._clock.stop()
+        self.title.setText(f"Trained {self._name}")
         if end == "finished":
             return
         word = "Stopped" if end == "stopped" else "Ended"
@@ -125,13 +131,20 @@ class TrainingView(QWidget):  # type: ignore[misc]
         self._row.show_status(f"{word}. {kept}")
 
     def _start(self, event: TrainingStarted) -> None:
-        self._row.add_note(event.validation)
+        self._tell(event.validation)
         millions = event.parameters / 1e6
         self._row.show_status(f"{millions:.2g} M parameters on {event.device}")
         if event.device == "cpu":
             self._row.add_note("No GPU found: training runs on the CPU.")
         self._clock.start()
         self.started.emit(event.run_folder)
+
+    def _tell(self, text: str, level: str = "info") -> None:
+        """Add a detail, or a note that stays beside the button."""
+        if level == "info":
+            self.details.setText(f"{self.details.text()}\n{text}".strip())
+        else:
+            self._row.add_note(text)
 
     def _keep_best(self, event: NewBest) -> None:
         self._package = event.package
