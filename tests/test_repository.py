@@ -19,8 +19,9 @@ ROOMS = (
     ("models",),
     ("inference",),
     ("zoo",),
-    ("training",),
-    ("api", "demo"),
+    ("training", "evaluation"),
+    ("evaluation",),
+    ("api", "demo", "diagnosis"),
     ("cli",),
     ("contributions", "docks"),
 )
