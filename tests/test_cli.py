@@ -93,6 +93,7 @@ def test_options_override_the_yaml_file(tmp_path):
         (["train", "--seed", "many"], "--seed 'many' can't be used"),
         (["train", "--effort.seconds", "-3"], "greater than 0"),
         (["train", "--seed"], "--seed: expected one argument"),
+        (["predict", "--inputs"], "--inputs: expected one argument"),
         (["train", "stray.tif"], "stray.tif"),
         (["train"], "--data.inputs"),
         (["predict", "--model", "m"], "--inputs"),

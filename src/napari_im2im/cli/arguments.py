@@ -57,7 +57,7 @@ def parse_command(words: Sequence[str], commands: Mapping[str, type[Any]]) -> Co
     if model is None:
         raise _unknown("command", name, commands, f"See {PROGRAM} --help.")
     options = options_of(model)
-    plain, free = _separate(words[1:], name, options)
+    plain, free = _separate(words[1:], options)
     given = _parse([name, *plain], commands).get(name) or {}
     values: dict[str, Any] = {}
     if given.get("config"):
@@ -139,7 +139,7 @@ def _plain(value: Any) -> Any:
 
 
 def _separate(
-    words: Sequence[str], command: str, options: Mapping[str, Option]
+    words: Sequence[str], options: Mapping[str, Option]
 ) -> tuple[list[str], dict[str, Any]]:
     """Split words into those for the parser and values of free mappings."""
     plain: list[str] = []
@@ -151,8 +151,7 @@ def _separate(
         key = name.removeprefix("--")
         positive = key.removeprefix("no-").replace("-", "_")
         key = key if key in options else key.replace("-", "_")
-        mapping = _mapping_above(key, options)
-        if key in options and options[key].kind == "list":
+        if values and key in options and options[key].kind == "list":
             # Quoted: a comma in a file name isn't a separator.
             for value in values:
                 quoted = value.startswith(("[", '"')) or _is_number(value)
@@ -160,8 +159,8 @@ def _separate(
         elif key in options:
             plain += [f"--{key}", *values]
         elif positive in options and options[positive].kind == "flag":
-            plain += [f"--no-{positive}"]
-        elif mapping is not None:
+            plain += [f"--no-{positive}", *values]
+        elif _in_mapping(key, options):
             _insert(free, key, _value(values, name))
         else:
             raise _unknown("option", name, [f"--{known}" for known in options], "")
@@ -182,13 +181,13 @@ def _grouped(words: Sequence[str]) -> list[tuple[str, list[str]]]:
     return groups
 
 
-def _mapping_above(key: str, options: Mapping[str, Option]) -> str | None:
-    """Return the free mapping that a key lies in."""
+def _in_mapping(key: str, options: Mapping[str, Option]) -> bool:
+    """Return whether a key lies in a free mapping."""
     while "." in key:
         key = key.rpartition(".")[0]
         if key in options:
-            return key if options[key].kind == "mapping" else None
-    return None
+            return options[key].kind == "mapping"
+    return False
 
 
 def _value(words: Sequence[str], name: str) -> Any:
