@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 # Both reach a contrast of 4.5 : 1 on the background of their theme.
 _ON_DARK = (QColor("#4C9BE8"), QColor("#E8A33D"))
-_ON_LIGHT = (QColor("#1F6FB5"), QColor("#A65F00"))
+_ON_LIGHT = (QColor("#1C67A9"), QColor("#965500"))
 _LEFT, _RIGHT, _TOP, _BOTTOM = 46, 8, 18, 18
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import types
 from typing import TYPE_CHECKING, Any, Literal, Union, get_args, get_origin
 
@@ -27,6 +28,8 @@ if TYPE_CHECKING:
     from pydantic.fields import FieldInfo
 
 AUTOMATIC = "automatic"
+
+_EXPONENT = re.compile(r"[+-]?\d+(\.\d*)?e[+-]?\d+", re.IGNORECASE)
 
 
 class Options(QWidget):  # type: ignore[misc]
@@ -222,12 +225,23 @@ def read_value(text: str, title: str) -> Any:
     """
     inline = f"{{{text}}}" if ":" in text and not text.startswith(("{", "/")) else text
     try:
-        return yaml.safe_load(inline)
+        return _with_numbers(yaml.safe_load(inline))
     except yaml.YAMLError as error:
         raise ConfigError(
             f"{title} can't be read: {text!r}. Write a number, or entries such as "
             "'y: 256, x: 256'."
         ) from error
+
+
+def _with_numbers(value: Any) -> Any:
+    """Return a value in which 1e-4 is a number, which YAML takes for a word."""
+    if isinstance(value, dict):
+        return {key: _with_numbers(entry) for key, entry in value.items()}
+    if isinstance(value, list):
+        return [_with_numbers(entry) for entry in value]
+    if isinstance(value, str) and _EXPONENT.fullmatch(value):
+        return float(value)
+    return value
 
 
 def write_value(value: Any) -> str:

@@ -39,8 +39,7 @@ def probe_pixels(image: Image) -> PixelFacts:
     Parameters
     ----------
     image
-        Any image; of a large one at most `PROBED_PIXELS` pixels are read, from
-        every position of the leading axes that fits, and the centre of the rest.
+        Any image; of a large one the centre, of at most `PROBED_PIXELS` pixels.
 
     Returns
     -------
