@@ -21,13 +21,11 @@ from napari_im2im.folders import cache_folder
 from napari_im2im.models.archive import extract_to_cache, sha256_of
 from napari_im2im.models.runtimes.onnx_engine import in_order, onnx_file
 from napari_im2im.models.runtimes.runtime import described_outputs, required_inputs
-from napari_im2im.models.tensors import FixedSize
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
 
     from napari_im2im.models.package import Architecture, ModelPackage
-    from napari_im2im.models.tensors import TensorSpec
 
 _PRECISIONS = {"float32": "f32", "bfloat16": "bf16", "float16": "f16"}
 
@@ -60,7 +58,6 @@ class OpenVinoRuntime:
             if self._model is None:
                 self.verified = False
                 self._model = _convert(package, weights_format, trusted)
-                _fix_known_sizes(self._model, package)
             self._compiled: Any = core.compile_model(
                 self._model,
                 "CPU",
@@ -175,33 +172,6 @@ def _arguments(compiled: Any, package: ModelPackage) -> list[Any]:
     return in_order(names, arguments, package)
 
 
-def _fix_known_sizes(model: Any, package: ModelPackage) -> None:
-    """Tell the compiler the number of channels, which makes it choose faster code."""
-    arguments = _arguments(model, package)
-    if len(arguments) != len(package.inputs):
-        return
-    shapes = {}
-    for argument, spec in zip(arguments, package.inputs, strict=True):
-        current = argument.partial_shape
-        if current.rank.is_static and len(current) == len(spec.axes):
-            shapes[argument] = _shape(current, spec)
-    if len(shapes) == len(arguments):
-        model.reshape(shapes)
-
-
-def _shape(current: Any, spec: TensorSpec) -> Any:
-    return ov.PartialShape(
-        [
-            axis.size.size
-            if axis.name == "channel"
-            and isinstance(axis.size, FixedSize)
-            and dimension.is_dynamic
-            else dimension
-            for axis, dimension in zip(spec.axes, current, strict=True)
-        ]
-    )
-
-
 def _cache_file(package: ModelPackage, weights_format: str) -> Path:
     """Return where the converted network is kept, by everything it depends on."""
     entry = package.weights[weights_format]
@@ -210,8 +180,6 @@ def _cache_file(package: ModelPackage, weights_format: str) -> Path:
         ov.__version__,
         weights_format,
         sha256_of(package.file(entry.source, entry.sha256)),
-        [[axis.name, repr(axis.size)] for spec in package.inputs for axis in spec.axes],
-        [spec.id for spec in package.inputs],
         None if architecture is None else _identity(package, architecture),
     ]
     digest = hashlib.sha256(json.dumps(key).encode()).hexdigest()
