@@ -11,13 +11,14 @@ from typing import Any
 
 _PUBLIC = {
     "Image": "napari_im2im.images",
+    "evaluate": "napari_im2im.api",
     "load_model": "napari_im2im.api",
     "open_image": "napari_im2im.images",
     "predict": "napari_im2im.api",
     "train": "napari_im2im.api",
 }
 
-__all__ = ["Image", "load_model", "open_image", "predict", "train"]
+__all__ = ["Image", "evaluate", "load_model", "open_image", "predict", "train"]
 __version__ = "0.1.0"
 
 

@@ -1,4 +1,4 @@
-"""Train and predict from Python and notebooks.
+"""Train, predict and evaluate from Python and notebooks.
 
 The same configurations and the same jobs as in the docks and on the command
 line; here a job runs to its end and returns its result.
@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import numpy as np
 
 from napari_im2im.errors import ConfigError, DataError, ModelError
+from napari_im2im.evaluation.config import EvaluateConfig
 from napari_im2im.events import Event, PredictionFinished, TrainingFinished
 from napari_im2im.images.image import Image
 from napari_im2im.inference.config import PredictConfig
@@ -22,12 +23,13 @@ from napari_im2im.training.config import TrainConfig
 if TYPE_CHECKING:
     from collections.abc import Collection, Generator, Mapping
 
+    from napari_im2im.evaluation.job import EvaluationFinished
     from napari_im2im.models.package import ModelPackage
 
 ImageSource = np.ndarray | Image | str | Path
 """An image: an array, an `Image`, or the file that holds one."""
 
-_Config = TypeVar("_Config", TrainConfig, PredictConfig)
+_Config = TypeVar("_Config", TrainConfig, PredictConfig, EvaluateConfig)
 
 Watcher = Callable[[Event], object]
 """What is told about each event of a running job."""
@@ -84,20 +86,8 @@ def train(
         data["inputs"] = [str(each) for each in input_list]
         data["targets"] = [str(each) for each in target_list]
     else:
-        if len(input_list) != len(target_list):
-            raise DataError(
-                f"There are {len(input_list)} inputs and {len(target_list)} targets: "
-                "each input needs its target."
-            )
-        pairs = [
-            (
-                _image(one, input_axes, f"input {number}"),
-                _image(other, target_axes, f"target {number}"),
-            )
-            for number, (one, other) in enumerate(
-                zip(input_list, target_list, strict=True), start=1
-            )
-        ]
+        axes = input_axes, target_axes
+        pairs = _pairs((input_list, target_list), axes, ("inputs", "targets"))
     config = _config(TrainConfig, {**options, "data": data})
     from napari_im2im.models.package import load_package
     from napari_im2im.training.loop import train_events
@@ -170,6 +160,70 @@ def predict(
     return _in_order_of(images[0], last.outputs[0])
 
 
+def evaluate(
+    images: ImageSource | Sequence[ImageSource],
+    truth: ImageSource | Sequence[ImageSource],
+    *,
+    model: ModelPackage | str | Path | None = None,
+    axes: str | None = None,
+    truth_axes: str | None = None,
+    on_event: Watcher | None = None,
+    **options: Any,
+) -> EvaluationFinished:
+    """Compare predictions, or what a model makes of images, with the truth.
+
+    Parameters
+    ----------
+    images
+        The predictions; with a model, what it is applied to.
+    truth
+        As many images; where all are files (or glob patterns), they pair by name.
+    model
+        A package, its path, or the name of a model on this computer.
+    axes, truth_axes
+        Axes of arrays, and of files that don't name theirs, e.g. ``"cyx"``.
+        A two-dimensional array is ``"yx"`` unless something else is said.
+    on_event
+        Called with each event (see `napari_im2im.events`).
+    **options
+        Any field of `EvaluateConfig`, e.g. ``normalization="percentiles"``.
+
+    Returns
+    -------
+    EvaluationFinished
+        ``scores`` for each image and channel (PSNR, SSIM, MS-SSIM, PCC, MAE),
+        ``summaries`` with means and standard deviations, ``failed`` images.
+
+    Raises
+    ------
+    ConfigError
+        If an option is unknown or can't be used.
+    DataError
+        If images and truth don't pair, or none could be compared.
+
+    Examples
+    --------
+    >>> evaluate(prediction, dna).summaries[0].mean["pcc"]  # doctest: +SKIP
+    """
+    sides = _listed(images), _listed(truth)
+    values: dict[str, Any] = {"axes": axes, "truth_axes": truth_axes, **options}
+    if model is not None:
+        values["model"] = str(load_model(model).path)
+    pairs = None
+    if all(isinstance(each, str | Path) for side in sides for each in side):
+        values["predictions" if model is None else "inputs"] = [*map(str, sides[0])]
+        values["truth"] = [*map(str, sides[1])]
+    else:
+        pairs = _pairs(sides, (axes, truth_axes), ("images", "truths"))
+    config = _config(EvaluateConfig, values)
+    from napari_im2im.evaluation.job import EvaluationFinished, evaluate_events
+
+    last = _run(evaluate_events(config, pairs), on_event)
+    if not isinstance(last, EvaluationFinished):
+        raise DataError("The evaluation ended unfinished.")
+    return last
+
+
 def load_model(source: ModelPackage | str | Path) -> ModelPackage:
     """Return a model package.
 
@@ -225,6 +279,27 @@ def _listed(images: ImageSource | Sequence[ImageSource]) -> list[ImageSource]:
     if isinstance(images, list | tuple):
         return list(images)
     return [images]  # type: ignore[list-item]
+
+
+def _pairs(
+    sides: tuple[Sequence[ImageSource], Sequence[ImageSource]],
+    axes: tuple[str | None, str | None],
+    names: tuple[str, str],
+) -> list[tuple[Image, Image]]:
+    counts = [len(side) for side in sides]
+    one, other = (name.removesuffix("s") for name in names)
+    if counts[0] != counts[1]:
+        raise DataError(
+            f"There are {counts[0]} {names[0]} and {counts[1]} {names[1]}: each {one} "
+            f"needs its {other}."
+        )
+    return [
+        (
+            _image(first, axes[0], f"{one} {number}"),
+            _image(second, axes[1], f"{other} {number}"),
+        )
+        for number, (first, second) in enumerate(zip(*sides, strict=True), start=1)
+    ]
 
 
 def _image(source: ImageSource, axes: str | None, name: str) -> Image:
