@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from napari_im2im.cli.demo import Demo
+from napari_im2im.cli.evaluate import Evaluate
 from napari_im2im.cli.models import Models
 from napari_im2im.cli.predict import Predict
 from napari_im2im.cli.test import Test
@@ -12,6 +13,7 @@ from napari_im2im.cli.zoo import Zoo
 COMMANDS = {
     "train": Train,
     "predict": Predict,
+    "evaluate": Evaluate,
     "models": Models,
     "demo": Demo,
     "zoo": Zoo,

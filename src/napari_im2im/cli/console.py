@@ -15,6 +15,7 @@ from rich.progress import (
 from rich.progress import Progress as Bar
 from rich.table import Column
 
+from napari_im2im.cli.json_lines import json_line
 from napari_im2im.events import (
     Message,
     NewBest,
@@ -36,7 +37,9 @@ results = Console(highlight=False, soft_wrap=True, markup=False, emoji=False)
 """Where results go that another program may read."""
 
 
-def follow(events: Generator[Event], activity: str) -> Event:
+def follow(
+    events: Generator[Event], activity: str, *, json_lines: bool = False
+) -> Event:
     """Show a job while it runs.
 
     Parameters
@@ -45,6 +48,8 @@ def follow(events: Generator[Event], activity: str) -> Event:
         The job. It is closed when this function is left, whatever the reason.
     activity
         What to call the job beside its bar.
+    json_lines
+        Whether to print each event as JSON instead.
 
     Returns
     -------
@@ -59,13 +64,16 @@ def follow(events: Generator[Event], activity: str) -> Event:
         TimeElapsedColumn(),
         TextColumn("{task.fields[left]}"),
         console=status,
+        disable=json_lines,
     )
     last: Event | None = None
     try:
         with bar:
             task = bar.add_task(activity, total=None, left="")
             for last in events:
-                sentence = describe(last)
+                sentence = "" if json_lines else describe(last)
+                if json_lines:
+                    results.print(json_line(last))
                 if sentence:
                     status.print(sentence, soft_wrap=True)
                 if isinstance(last, Progress):

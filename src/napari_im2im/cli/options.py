@@ -34,7 +34,7 @@ def options_of(model: type[BaseModel], prefix: str = "") -> dict[str, Option]:
     """Return all options of a model by their dotted names."""
     options = {}
     for name, field in model.model_fields.items():
-        key = f"{prefix}{name}"
+        key = f"{prefix}{field.alias or name}"
         kinds = list(_members(field.annotation))
         group = next((kind for kind in kinds if _is_model(kind)), None)
         default = field.get_default(call_default_factory=True, validated_data={})

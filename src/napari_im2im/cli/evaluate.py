@@ -1,0 +1,100 @@
+"""``napari-im2im evaluate``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from pydantic import Field
+
+from napari_im2im.cli.json_lines import JsonOption
+from napari_im2im.errors import ConfigError, DataError
+from napari_im2im.evaluation.config import EvaluateConfig
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from rich.table import Table
+
+    from napari_im2im.evaluation.job import EvaluationFinished
+    from napari_im2im.evaluation.report import Summary
+
+
+class Evaluate(JsonOption, EvaluateConfig):
+    """Compare predictions, or a model, with the truth.
+
+    PSNR, SSIM, MS-SSIM, PCC and MAE of each image and channel, and their means
+    over groups of images.
+    """
+
+    config: Path | None = Field(
+        None,
+        description="YAML file with any of these keys; options override it.",
+    )
+
+    def run(self) -> None:
+        """Evaluate, and print the means with their spread."""
+        if bool(self.predictions) == bool(self.model):
+            raise ConfigError(
+                "Name either predictions (--predictions 'out/*.tif') or a model and "
+                "what to apply it to (--model NAME --inputs 'in/*.tif')."
+            )
+        if not self.truth or (self.model and not self.inputs):
+            missing = "--truth" if not self.truth else "--inputs"
+            raise ConfigError(
+                f"Name the files of {missing}, e.g. '{missing} in/*.tif'."
+            )
+        from napari_im2im.api import load_model
+        from napari_im2im.cli.console import follow, results, status
+        from napari_im2im.evaluation.job import EvaluationFinished, evaluate_events
+
+        values = self.model_dump(exclude={"config", "json_lines"}, exclude_unset=True)
+        if self.model:
+            values["model"] = str(load_model(self.model).path)
+        job = EvaluateConfig.model_validate(values)
+        last = follow(evaluate_events(job), "Evaluating", json_lines=self.json_lines)
+        if not isinstance(last, EvaluationFinished):
+            return
+        if not self.json_lines:
+            status.print(last.normalization)
+            results.print(summary_table(last))
+            for file in last.files:
+                results.print(str(file))
+        if last.failed:
+            names = ", ".join(failure.image for failure in last.failed)
+            total = len(last.failed) + last.summaries[0].images
+            raise DataError(f"{len(last.failed)} of {total} images failed: {names}.")
+
+
+def summary_table(finished: EvaluationFinished) -> Table:
+    """Return means ± standard deviations between images, a row for each group."""
+    from rich.table import Table
+
+    first = finished.summaries[0]
+    table = Table("Group", "Channel", "Images", box=None, pad_edge=False)
+    for metric in first.mean:
+        table.add_column(_LABELS[metric], justify="right")
+    for summary in finished.summaries:
+        table.add_row(
+            summary.group, summary.channel, str(summary.images), *_cells(summary)
+        )
+    return table
+
+
+_LABELS: Mapping[str, str] = {
+    "psnr": "PSNR (dB)",
+    "ssim": "SSIM",
+    "ms_ssim": "MS-SSIM",
+    "pcc": "PCC",
+    "mae": "MAE",
+    "euclidean": "Euclidean",
+    "cosine": "Cosine",
+}
+
+
+def _cells(summary: Summary) -> Iterator[str]:
+    for metric, mean in summary.mean.items():
+        std = summary.std[metric]
+        # NaN is unequal to itself.
+        spread = f" ± {std:.2g}" if std == std else ""
+        yield f"{mean:.4g}{spread}" if mean == mean else "–"
