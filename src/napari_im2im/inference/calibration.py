@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from napari_im2im.inference.jobs import Network, TileRunner
     from napari_im2im.models.tensors import TensorSpec
 
-_VERSION = 1
+_VERSION = 2
 _SAMPLE = {1: 1 << 16, 2: 768, 3: 160}
 """Pixels of the image to look at along each axis, by the number of axes."""
 

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from napari_im2im.inference.receptive_field import ReceptiveField, Windows
 
 _LONGEST = {1: 8192, 2: 512, 3: 128}
+_WIDEST = {1: 1, 2: 192, 3: 64}
 
 
 def measure_halo(
@@ -64,8 +65,8 @@ def _measure_axis(
     rule = geometry.rules[axis]
     if not isinstance(rule, FixedSize):
         stride = math.lcm(stride, rule.step)
-    sizes = {other: _window(windows, field, other) for other in geometry.axes}
-    size = sizes[axis]
+    size = _window(windows, field, axis, _LONGEST)
+    sizes = {other: _window(windows, field, other, _WIDEST) for other in geometry.axes}
     shift = size // 2 // stride * stride
     if shift == 0:
         return None
@@ -89,8 +90,10 @@ def _measure_axis(
     return worst
 
 
-def _window(windows: Windows, field: ReceptiveField, axis: str) -> int:
-    longest = _LONGEST.get(len(windows.geometry.axes), 128)
+def _window(
+    windows: Windows, field: ReceptiveField, axis: str, limits: Mapping[int, int]
+) -> int:
+    longest = limits.get(len(windows.geometry.axes), 64)
     return windows.geometry.smallest(axis, min(longest, 4 * max(field.radius[axis])))
 
 

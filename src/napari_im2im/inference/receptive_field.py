@@ -30,6 +30,9 @@ _STRIDES = (1, 2, 4, 8, 16, 32, 64, 3, 6, 9, 12, 24, 5, 7, 10)
 _LONGEST = {1: 4096, 2: 1024, 3: 512}
 _WIDTH = {1: 1, 2: 32, 3: 16}
 _NOISE = 1e-5
+"""Of the spread: differences between two positions that rounding explains."""
+_RESOLUTION = 1e-7
+"""Of the largest result: differences between two runs that float32 can hold."""
 
 
 @dataclass(frozen=True)
@@ -41,7 +44,9 @@ class ReceptiveField:
     stride
         A window moved by multiples of it gives the same result, moved; by axis.
     radius
-        Pixels ``(before, after)`` that a result depends on; by axis.
+        How many results ``(before, after)`` a cut at a multiple of the stride spoils:
+        those less than ``before`` pixels behind it, and ``after`` ahead of it; by
+        axis. It is what a tile, which starts and ends there, must overlap.
     exact
         Whether tiles can give the same result as the whole image.
     reason
@@ -150,8 +155,9 @@ def measure_receptive_field(windows: Windows) -> ReceptiveField:
     -----
     The stride is the smallest step of the sizes by which a window can be moved so
     that the centre of the result moves with it. For the radius, everything on one
-    side of a position is replaced: results differ up to the radius on the other
-    side. The position takes both extremes of its phase within a stride.
+    side of a multiple of the stride is replaced: results differ up to the radius on
+    the other side. Cuts elsewhere would reach up to a stride farther, but no tile
+    starts there.
     """
     strides: dict[str, int] = {}
     radii: dict[str, tuple[int, int]] = {}
@@ -184,6 +190,11 @@ def _measure_axis(windows: Windows, axis: str) -> tuple[int, tuple[int, int], st
         if fixed or size >= longest:
             break
         size = geometry.smallest(axis, 2 * size)
+    if stride is not None:
+        # Some kernels spread rounding over the whole image; that isn't dependence.
+        radius = _radius(windows, axis, size, stride, strict=False)
+        if radius is not None:
+            return stride, radius, ""
     if stride is None and radius is not None:
         reason = f"treats positions along {axis} differently"
     else:
@@ -241,36 +252,43 @@ def _threshold(output: np.ndarray) -> float:
     return max(_NOISE * spread, _NOISE / 10 * largest, 1e-30)
 
 
+def _visible(output: np.ndarray, *, strict: bool) -> float:
+    """Return the difference from which on a result depends on what was replaced."""
+    if not strict:
+        return _threshold(output)
+    return max(_RESOLUTION * float(np.abs(output).max()), 1e-30)
+
+
 def _radius(
-    windows: Windows, axis: str, size: int, stride: int
+    windows: Windows, axis: str, size: int, stride: int, *, strict: bool = True
 ) -> tuple[int, int] | None:
     """Return how far results depend on what lies before and after, or None."""
     sizes = windows.window(axis, size)
     pixels, others = windows.pixels(sizes, 1), windows.pixels(sizes, 2, flipped=True)
     whole = windows.run(pixels)
     before = after = 0
-    for phase in sorted({0, 1 % stride, stride - 1, stride // 2}):
-        cut = size // 2 // stride * stride + phase
-        for replaced_after in (True, False):
-            changed = [
-                _replaced(windows, index, axis, pixels, others, cut, replaced_after)
-                for index in range(len(pixels))
-            ]
-            result = windows.run(changed)
-            for index in windows.tiled_outputs(axis):
-                scale = windows.geometry.outputs[index][axis]
-                differences = windows.along(result[index] - whole[index], index, axis)
-                (seen,) = (differences > _threshold(whole[index])).nonzero()
-                if not seen.size:
-                    continue
-                if replaced_after and seen[0] > 0:
-                    centre = math.floor((seen[0] - scale.offset / 2) / scale.scale)
-                    after = max(after, cut - centre)
-                elif not replaced_after and seen[-1] < len(differences) - 1:
-                    centre = math.ceil((seen[-1] - scale.offset / 2) / scale.scale)
-                    before = max(before, centre - cut + math.ceil(1 / scale.scale))
-                else:
-                    return None
+    cut = size // 2 // stride * stride
+    for replaced_after in (True, False):
+        changed = [
+            _replaced(windows, index, axis, pixels, others, cut, replaced_after)
+            for index in range(len(pixels))
+        ]
+        result = windows.run(changed)
+        for index in windows.tiled_outputs(axis):
+            scale = windows.geometry.outputs[index][axis]
+            differences = windows.along(result[index] - whole[index], index, axis)
+            limit = _visible(whole[index], strict=strict)
+            (seen,) = (differences > limit).nonzero()
+            if not seen.size:
+                continue
+            if replaced_after and seen[0] > 0:
+                centre = math.floor((seen[0] - scale.offset / 2) / scale.scale)
+                after = max(after, cut - centre)
+            elif not replaced_after and seen[-1] < len(differences) - 1:
+                centre = math.ceil((seen[-1] - scale.offset / 2) / scale.scale)
+                before = max(before, centre - cut + math.ceil(1 / scale.scale))
+            else:
+                return None
     return before, after
 
 
