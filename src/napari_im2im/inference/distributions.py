@@ -168,11 +168,21 @@ class Sketch:
             return self.minimum
         if percent >= 100:
             return self.maximum
+        if method == "inverted_cdf":
+            return self._at(math.ceil(percent / 100 * self.count) - 1)
+        # Between two values, as numpy does: in a tail they lie far apart.
+        position = percent / 100 * (self.count - 1)
+        low = math.floor(position)
+        lower, upper = self._at(low), self._at(low + 1)
+        return lower + (upper - lower) * (position - low)
+
+    def _at(self, rank: int) -> float:
+        """Return about the value of that rank, counted from 0."""
         assert self._exponent is not None
-        target = percent / 100 * self.count
+        rank = min(max(rank, 0), self.count - 1)
         cumulative = np.cumsum(self._histogram)
-        index = int(np.searchsorted(cumulative, target))
+        index = int(np.searchsorted(cumulative, rank, side="right"))
         below = cumulative[index] - self._histogram[index]
-        inside = (target - below) / self._histogram[index]
+        inside = (rank - below + 0.5) / self._histogram[index]
         value = math.ldexp(self._first + index + inside, self._exponent)
         return min(max(value, self.minimum), self.maximum)
