@@ -32,6 +32,19 @@ descriptions alone.
 | run once their code is trusted | {asks} |
 | can't run | {no} |
 
+## Where bioimageio.core 0.11 gives another result
+
+Each line is a test of `tests/zoo/test_matrix.py`: this project gives what the
+specification says, whole and in tiles; bioimageio.core doesn't.
+
+| step | what bioimageio.core does |
+|---|---|
+| `zero_mean_unit_variance`, `scale_range` after another step | takes the statistics of the raw tensor |
+| `zero_mean_unit_variance` with an `eps` | ignores `eps` |
+| `scale_range`, `scale_mean_variance` of an output by its own statistics | raises KeyError |
+
+## Model by model
+
 "Runs" means that the weights are in a format that can be run here and that every
 axis and processing step is understood; what comes out is checked with **Test**.
 

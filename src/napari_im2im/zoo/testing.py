@@ -176,7 +176,7 @@ def reproduction_events(
         If the package has no usable test tensors, or no weights that run here.
     """
     images = [
-        tensor_image(spec, array)
+        _image(spec, array)
         for spec, array in zip(package.inputs, package.test_inputs(), strict=True)
         if not spec.optional or array is not None
     ]
@@ -215,7 +215,8 @@ def compare(
     """
     if expected.shape != actual.shape:
         return Comparison(output, expected, actual, np.inf, 0.0, False)
-    difference = np.abs(actual.astype(np.float64) - expected.astype(np.float64))
+    with np.errstate(invalid="ignore"):
+        difference = np.abs(actual.astype(np.float64) - expected.astype(np.float64))
     # Where both are the same infinity or NaN there is nothing to compare.
     same = (actual == expected) | (np.isnan(actual) & np.isnan(expected))
     difference = np.where(same, 0.0, np.nan_to_num(difference, nan=np.inf))
@@ -344,7 +345,7 @@ def _predict(
     return outputs, halo
 
 
-def tensor_image(spec: TensorSpec, array: np.ndarray) -> Image:
+def _image(spec: TensorSpec, array: np.ndarray) -> Image:
     """Return a test tensor as an image; a batch becomes a time series."""
     names = list(spec.axis_names)
     if "batch" in names:
