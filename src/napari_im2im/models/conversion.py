@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import io
 import json
+import os
 import subprocess
 import sys
 import warnings
@@ -107,6 +108,8 @@ def convert_weights(
     request.write_text(json.dumps(content), encoding="utf-8")
     process = subprocess.Popen(
         [sys.executable, "-m", __name__, str(request)],
+        # TorchScript writes constants in the order of a set.
+        env={**os.environ, "PYTHONHASHSEED": "0"},
         stdout=subprocess.DEVNULL,
         stderr=subprocess.PIPE,
         text=True,
