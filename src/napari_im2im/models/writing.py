@@ -32,6 +32,8 @@ if TYPE_CHECKING:
 
     import torch
 
+    from napari_im2im.models.package import ModelPackage
+
 DESCRIPTION_NAME = "rdf.yaml"
 WEIGHTS_NAME = "weights.pt"
 ENVIRONMENT_NAME = "environment.yaml"
@@ -43,6 +45,10 @@ _MONAI = {
     "text": "MONAI Consortium. MONAI: Medical Open Network for AI.",
     "doi": "10.5281/zenodo.4323058",
 }
+
+
+NETWORKS = "monai.networks.nets"
+"""The library of the networks that are trained here."""
 
 
 @dataclass(frozen=True)
@@ -58,7 +64,7 @@ class PackageContent:
     network
         The trained network, on any device.
     network_name, network_kwargs
-        The class in `monai.networks.nets` and the arguments that build it again
+        The class in ``network_module`` and the arguments that build it again
         (`models.networks.network_kwargs`).
     inputs, outputs
         The tensors; `image_specs` makes the usual pair.
@@ -75,6 +81,10 @@ class PackageContent:
         Markdown; default: a page with the text and the validation.
     validation
         What is known about the quality, as Markdown, for the default page.
+    network_module
+        The library that the class is imported from.
+    network_source
+        Name and content of a Python file that defines the class instead.
     """
 
     name: str
@@ -97,6 +107,8 @@ class PackageContent:
     validation: str = ""
     cover: bytes | None = None
     attachments: Mapping[str, bytes] = field(default_factory=dict)
+    network_module: str = NETWORKS
+    network_source: tuple[str, bytes] | None = None
 
 
 def image_specs(
@@ -210,6 +222,21 @@ def write_package(folder: Path, content: PackageContent) -> Path:
     return folder
 
 
+def network_source(package: ModelPackage) -> tuple[str, bytes] | None:
+    """Return name and content of the Python file that defines a package's network.
+
+    Returns
+    -------
+    tuple or None
+        None where the network comes from a library.
+    """
+    architecture = package.weights["pytorch_state_dict"].architecture
+    if architecture is None or architecture.source is None:
+        return None
+    path = package.file(architecture.source, architecture.sha256)
+    return path.name, path.read_bytes()
+
+
 def valid_name(name: str) -> str:
     """Return a name that the format accepts: 5 to 128 of the allowed characters."""
     cleaned = "".join(c if c in _NAME_CHARACTERS else " " for c in name)
@@ -254,6 +281,9 @@ def _write_files(folder: Path, content: PackageContent) -> None:
         content.documentation or _documentation(content), encoding="utf-8"
     )
     (folder / COVER_NAME).write_bytes(content.cover or _cover(content))
+    if content.network_source is not None:
+        name, source = content.network_source
+        (folder / name).write_bytes(source)
     for name, data in content.attachments.items():
         if not is_safe_name(name):
             raise ModelError(f"{name!r} can't be attached: use a plain file name.")
@@ -374,7 +404,11 @@ def describe(folder: Path, content: PackageContent) -> dict[str, Any]:
             "pytorch_state_dict": {
                 **file(WEIGHTS_NAME),
                 "architecture": {
-                    "import_from": "monai.networks.nets",
+                    **(
+                        file(content.network_source[0])
+                        if content.network_source
+                        else {"import_from": content.network_module}
+                    ),
                     "callable": content.network_name,
                     "kwargs": dict(content.network_kwargs),
                 },

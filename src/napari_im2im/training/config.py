@@ -142,6 +142,16 @@ class TrainConfig(_Config):
     effort: EffortConfig = Field(default_factory=EffortConfig)
     device: str = Field("auto", description="auto, cpu, cuda, cuda:0, mps …")
     precision: str = Field("auto", description="auto, 32-true, bf16-mixed, 16-mixed.")
+    start_from: Path | None = Field(
+        None, description="Model package whose weights training goes on from."
+    )
+    freeze: list[str] = Field(
+        default_factory=list,
+        description="Layers of start_from that stay as they are, e.g. ['down_*'].",
+    )
+    freeze_depth: Fraction = Field(
+        0.0, description="Part of the layers, from the input on, that stay."
+    )
     seed: int = Field(0, description="Of the weights, the patches and the order.")
     resume: Path | None = Field(None, description="Run folder to continue.")
 

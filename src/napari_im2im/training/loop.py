@@ -13,14 +13,17 @@ from napari_im2im.training.run_folder import RunFolder
 from napari_im2im.training.trainer import Trainer
 
 if TYPE_CHECKING:
-    from collections.abc import Generator, Sequence
+    from collections.abc import Collection, Generator, Sequence
 
     from napari_im2im.training.config import TrainConfig
     from napari_im2im.training.data import Pair
 
 
 def train_events(
-    config: TrainConfig, pairs: Sequence[Pair] | None = None
+    config: TrainConfig,
+    pairs: Sequence[Pair] | None = None,
+    *,
+    trusted: Collection[str] = (),
 ) -> Generator[Event]:
     """Train a model; closing the generator stops and keeps the best model.
 
@@ -31,6 +34,8 @@ def train_events(
         counts instead, but for an effort that is given here.
     pairs
         Inputs and targets; default: the files that the config names.
+    trusted
+        sha256 of the code that the model to start from may run.
 
     Yields
     ------
@@ -47,6 +52,8 @@ def train_events(
         If the config asks for something that can't be done.
     ModelError
         If the run folder can't be written; what was written before is kept.
+    TrustError
+        If the model to start from needs code that isn't trusted.
     """
     yield Progress(0, 0, "Reading images")
     run: RunFolder | None = None
@@ -58,7 +65,9 @@ def train_events(
         config, state = stored, run.load_checkpoint()
     fabric = open_fabric(config)
     opened = open_pairs(config.data) if pairs is None else pairs
-    preparation = prepare(config, opened, on_cpu=fabric.device.type == "cpu")
+    preparation = prepare(
+        config, opened, on_cpu=fabric.device.type == "cpu", trusted=trusted
+    )
     check_batch(preparation)
     if run is None:
         run = RunFolder.create(config.output or runs_folder(), config)
@@ -73,5 +82,6 @@ def train_events(
         validation_images=preparation.split.validation_images,
         validation=preparation.split.text,
     )
-    yield Message(trainer.sizes_text())
+    for note in (*preparation.notes, trainer.sizes_text()):
+        yield Message(note)
     yield from trainer.events()

@@ -14,7 +14,13 @@ from napari_im2im.inference.geometry import model_geometry
 from napari_im2im.inference.halo import measure_halo
 from napari_im2im.inference.receptive_field import Windows, measure_receptive_field
 from napari_im2im.models.tensors import FixedSize
-from napari_im2im.models.writing import PackageContent, image_specs, write_package
+from napari_im2im.models.writing import (
+    NETWORKS,
+    PackageContent,
+    image_specs,
+    network_source,
+    write_package,
+)
 from napari_im2im.training.automatic import largest_size
 from napari_im2im.training.validation import normalized, restored
 
@@ -85,20 +91,25 @@ def _content(
         ", ".join(names) for names in (layout.input_channels, layout.target_channels)
     )
     images = preparation.split.training_images
+    start = preparation.start
+    origin = f", starting from {start.package.name}" if start else ""
     return PackageContent(
         name=config.name,
         text=f"Predicts {targets} from {inputs} "
         f"({'3D' if layout.spatial_axes[0] == 'z' else '2D'}). Trained on {images} "
-        f"image{'s' if images > 1 else ''} with napari-im2im.",
+        f"image{'s' if images > 1 else ''}{origin} with napari-im2im.",
         network=cpu_network,
-        network_name=config.network.name,
+        network_name=start.architecture.callable if start else config.network.name,
         network_kwargs=preparation.network_kwargs,
+        network_source=network_source(start.package) if start else None,
+        network_module=(start.architecture.module if start else None) or NETWORKS,
         inputs=(source,),
         outputs=(target,),
         test_inputs=(test_input,),
         test_outputs=(test_output,),
         config={
             "training": config.model_dump(mode="json"),
+            "parent": start.parent if start else None,
             "receptive_field": field_as_data(field),
             "channels_from_z": sorted(layout.folded),
             "patch": preparation.patch,

@@ -13,12 +13,18 @@ from napari_im2im.models.networks import build_network, network_kwargs, network_
 from napari_im2im.models.tensors import FixedSize
 from napari_im2im.training.automatic import choose_batch_size, choose_patch
 from napari_im2im.training.data import load_samples, plan_layout
+from napari_im2im.training.finetune import (
+    Start,
+    build_start,
+    open_start,
+    scaling_of_start,
+)
 from napari_im2im.training.normalization import ChannelScaling, learn_scaling
 from napari_im2im.training.splitting import Split, split_samples
 from napari_im2im.training.validation import Validator, validation_crops
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Collection, Mapping, Sequence
     from typing import Any
 
     from napari_im2im.models.tensors import SteppedSize
@@ -35,7 +41,8 @@ class Preparation:
 
     ``loss_range`` and ``data_range`` are ranges of the target channels: usual
     smallest and largest value, normalised, and largest minus smallest value in the
-    target's units.
+    target's units. ``start`` is what is fine-tuned, and ``notes`` are sentences
+    for the user.
     """
 
     config: TrainConfig
@@ -50,6 +57,8 @@ class Preparation:
     target_scaling: ChannelScaling
     loss_range: tuple[tuple[float, ...], tuple[float, ...]]
     data_range: tuple[float, ...]
+    start: Start | None = None
+    notes: tuple[str, ...] = ()
 
     def validator(self, device: torch.device) -> Validator:
         """Return what judges the network on a device."""
@@ -63,10 +72,17 @@ class Preparation:
         )
 
 
-def prepare(config: TrainConfig, pairs: Sequence[Pair], *, on_cpu: bool) -> Preparation:
+def prepare(
+    config: TrainConfig,
+    pairs: Sequence[Pair],
+    *,
+    on_cpu: bool,
+    trusted: Collection[str] = (),
+) -> Preparation:
     """Check the images, build the network, split, and learn the normalisation.
 
-    Statistics come from the training part alone.
+    Statistics come from the training part alone. ``trusted`` are the sha256 of the
+    code that the model to start from may run.
 
     Raises
     ------
@@ -75,8 +91,17 @@ def prepare(config: TrainConfig, pairs: Sequence[Pair], *, on_cpu: bool) -> Prep
     ConfigError
         If the network or the patch size doesn't fit.
     """
+    package = None
+    if config.start_from is not None:
+        package, config = open_start(config)
     layout = plan_layout(pairs, config)
-    network, kwargs, sizes = _network(config, layout)
+    start = None
+    if package is not None:
+        start = build_start(package, layout, config, trusted=trusted)
+        network, kwargs = start.network, dict(start.architecture.kwargs)
+        sizes = dict(start.sizes)
+    else:
+        network, kwargs, sizes = _network(config, layout)
     split = split_samples(
         load_samples(pairs, layout, config),
         fraction=config.data.validation_fraction,
@@ -87,9 +112,7 @@ def prepare(config: TrainConfig, pairs: Sequence[Pair], *, on_cpu: bool) -> Prep
     _check_validation(split, sizes)
     inputs = [sample.input for sample in split.training]
     targets = [sample.target for sample in split.training]
-    target_scaling = learn_scaling(
-        targets, config.target_normalization, config.percentiles
-    )
+    input_scaling, target_scaling, notes = _scalings(config, start, inputs, targets)
     usual = learn_scaling(targets, "percentile", _USUAL_RANGE)
     return Preparation(
         config=config,
@@ -100,13 +123,37 @@ def prepare(config: TrainConfig, pairs: Sequence[Pair], *, on_cpu: bool) -> Prep
         split=split,
         patch=patch,
         batch_size=choose_batch_size(config, patch, on_cpu=on_cpu),
-        input_scaling=learn_scaling(
-            inputs, config.input_normalization, config.percentiles
-        ),
+        input_scaling=input_scaling,
         target_scaling=target_scaling,
         loss_range=_normalised_range(usual, target_scaling),
         data_range=_data_range(targets),
+        start=start,
+        notes=(*(start.notes if start is not None else ()), *notes),
     )
+
+
+def _scalings(
+    config: TrainConfig,
+    start: Start | None,
+    inputs: Sequence[np.ndarray],
+    targets: Sequence[np.ndarray],
+) -> tuple[ChannelScaling, ChannelScaling, list[str]]:
+    """Return the scalings of inputs and targets, and what to say of them."""
+    scalings, notes = [], []
+    for role, arrays in (("input", inputs), ("target", targets)):
+        field = f"{role}_normalization"
+        note = ""
+        if start is None or field in config.model_fields_set:
+            method = getattr(config, field)
+            scaling = learn_scaling(arrays, method, config.percentiles)
+        else:
+            tensor = getattr(start.package, f"{role}s".replace("target", "output"))[0]
+            scaling, note = scaling_of_start(
+                tensor.steps, arrays, is_target=role == "target"
+            )
+        scalings.append(scaling)
+        notes += [note] if note else []
+    return scalings[0], scalings[1], notes
 
 
 def _network(

@@ -1,0 +1,273 @@
+"""Training goes on from models of ours and of others, or says why it can't."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pytest
+import torch
+
+from napari_im2im.errors import ConfigError, DataError, TrustError
+from napari_im2im.events import Message, TrainingFinished
+from napari_im2im.images.image import Image
+from napari_im2im.models.package import ModelPackage, load_package
+from napari_im2im.models.runtimes.torch_engine import load_network
+from napari_im2im.models.tensors import Step
+from napari_im2im.models.writing import write_package
+from napari_im2im.training.config import TrainConfig
+from napari_im2im.training.finetune import (
+    freeze,
+    open_start,
+    scaling_of_start,
+    why_not_trainable,
+)
+from napari_im2im.training.loop import train_events
+from napari_im2im.training.preparation import prepare
+from packages import tiny_content, write_tiny_package
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from napari_im2im.events import Event
+
+SOURCE = '''
+import torch
+
+
+class Blur(torch.nn.Module):
+    """A network that no library has."""
+
+    def __init__(self, n_in: int, n_classes: int) -> None:
+        super().__init__()
+        self.first = torch.nn.Conv2d(n_in, 4, 3, padding=1)
+        self.head = torch.nn.Conv2d(4, n_classes, 1)
+
+    def forward(self, image: torch.Tensor) -> torch.Tensor:
+        return self.head(torch.relu(self.first(image)))
+'''
+
+
+@pytest.fixture
+def parent(tmp_path: Path) -> Path:
+    return write_tiny_package(tmp_path / "parent", ("y", "x"), 1, 2)
+
+
+@pytest.fixture
+def foreign(tmp_path: Path) -> Path:
+    """A package that brings its own architecture."""
+    scope: dict[str, Any] = {}
+    exec(SOURCE, scope)
+    torch.manual_seed(0)
+    network = scope["Blur"](1, 2).eval()
+    content = tiny_content(("y", "x"), 1, 2)
+    (raw,) = content.test_inputs
+    with torch.inference_mode():
+        result = network(torch.from_numpy((raw - 20) / 4)).numpy()
+    gain = np.array([10, 11], np.float32).reshape(1, 2, 1, 1)
+    content = replace(
+        content,
+        network=network,
+        network_name="Blur",
+        network_kwargs={"n_in": 1, "n_classes": 2},
+        network_source=("blur.py", SOURCE.encode()),
+        test_outputs=(result * gain + np.float32(100) + gain - 10,),
+    )
+    return write_package(tmp_path / "foreign", content)
+
+
+def images(channels: int = 2, mean: float = 20.0, std: float = 4.0) -> list[Any]:
+    """Return pairs whose target is a mixture of two blurs of the input."""
+    random = np.random.default_rng(0)
+    pairs = []
+    for number in range(2):
+        pixels = random.normal(mean, std, (64, 64)).astype(np.float32)
+        stains = [100 + 2.5 * (pixels - mean) * (n + 1) for n in range(channels)]
+        target = np.stack(stains).astype(np.float32)
+        pairs.append(
+            (
+                Image(pixels, ("y", "x"), name=f"in {number}"),
+                Image(target, ("channel", "y", "x"), name=f"out {number}"),
+            )
+        )
+    return pairs
+
+
+def config(parent: Path, **changes: Any) -> TrainConfig:
+    values: dict[str, Any] = {
+        "start_from": parent,
+        "output": parent.parent / "runs",
+        "patch": {"y": 32, "x": 32},
+        "batch_size": 2,
+        "effort": {"steps": 3},
+        "device": "cpu",
+    }
+    return TrainConfig.model_validate(values | changes)
+
+
+def weights(network: torch.nn.Module) -> dict[str, torch.Tensor]:
+    return {name: value.clone() for name, value in network.state_dict().items()}
+
+
+def test_weights_and_normalisation_come_from_the_package(parent: Path) -> None:
+    preparation = prepare(config(parent), images(), on_cpu=True)
+    known = weights(load_network(load_package(parent)))
+    assert all(
+        torch.equal(value, known[name])
+        for name, value in weights(preparation.network).items()
+    )
+    assert preparation.input_scaling.offset == (20.0,)
+    assert preparation.target_scaling.offset == (100.0, 101.0)
+    assert preparation.notes == ("Starts from the weights of Tiny network.",)
+
+
+def test_images_on_another_scale_are_measured_anew(parent: Path) -> None:
+    preparation = prepare(config(parent), images(mean=5000.0, std=300.0), on_cpu=True)
+    assert preparation.input_scaling.offset[0] == pytest.approx(5000, rel=0.05)
+    assert "input is on another scale" in " ".join(preparation.notes)
+
+
+def test_another_number_of_outputs_gets_a_new_head(parent: Path) -> None:
+    preparation = prepare(config(parent), images(channels=3), on_cpu=True)
+    known, now = weights(load_network(load_package(parent))), preparation.network
+    changed = {
+        name
+        for name, value in weights(now).items()
+        if not torch.equal(value, known[name])
+    }
+    assert preparation.start is not None
+    assert changed == set(preparation.start.fresh)
+    assert all(name.startswith("final_conv") for name in changed)
+    assert "target has 3 channels, not 2" in " ".join(preparation.notes)
+
+
+def test_the_new_package_names_its_parent(parent: Path) -> None:
+    package = load_package(train(config(parent, name="child")))
+    assert package.config["parent"]["name"] == "Tiny network"
+    assert package.config["parent"]["sha256"] == load_package(parent).sha256
+    assert "starting from Tiny network" in package.text
+
+
+def train(config: TrainConfig, **kwargs: Any) -> Path:
+    events: list[Event] = list(train_events(config, images(), **kwargs))
+    assert any("Starts from" in e.text for e in events if isinstance(e, Message))
+    last = events[-1]
+    assert isinstance(last, TrainingFinished)
+    return last.package
+
+
+def test_frozen_layers_stay_and_the_others_learn(parent: Path) -> None:
+    package = train(config(parent, freeze=["conv_0", "down_*"]))
+    before = weights(load_network(load_package(parent)))
+    after = weights(load_network(load_package(package)))
+    same = {name for name in before if torch.equal(before[name], after[name])}
+    early = {name for name in before if name.startswith(("conv_0", "down_"))}
+    assert {name for name in early if "num_batches" not in name} <= same
+    assert not any(
+        name in same for name in before if name.startswith("final_conv.weight")
+    )
+
+
+def test_layers_are_frozen_by_depth(parent: Path) -> None:
+    package = load_package(parent)
+    network = load_network(package)
+    preparation = prepare(config(parent), images(), on_cpu=True)
+    freeze(network, config(parent, freeze_depth=0.5), 1, preparation.sizes)
+    frozen = {n for n, p in network.named_parameters() if not p.requires_grad}
+    assert any(name.startswith("conv_0") for name in frozen)
+    assert not any(name.startswith("final_conv") for name in frozen)
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [({"freeze": ["encoder"]}, "conv_0, down_1"), ({"freeze": ["*"]}, "at least one")],
+)
+def test_a_wrong_pattern_says_what_there_is(
+    parent: Path, changes: dict[str, Any], said: str
+) -> None:
+    with pytest.raises(ConfigError, match=said):
+        prepare(config(parent, **changes), images(), on_cpu=True)
+
+
+def test_another_number_of_inputs_is_refused(parent: Path) -> None:
+    pairs = [(target, source) for source, target in images()]
+    with pytest.raises(DataError, match="reads 1 channel, but the input has 2"):
+        prepare(config(parent), pairs, on_cpu=True)
+
+
+def test_a_model_with_its_own_code_is_trained_when_trusted(foreign: Path) -> None:
+    package = load_package(foreign)
+    architecture = package.weights["pytorch_state_dict"].architecture
+    assert architecture is not None
+    assert architecture.sha256 is not None
+    with pytest.raises(TrustError):
+        prepare(config(foreign), images(), on_cpu=True)
+    trusted = {architecture.sha256}
+    new = load_package(train(config(foreign), trusted=trusted))
+    kept = new.weights["pytorch_state_dict"].architecture
+    assert kept is not None
+    assert kept.sha256 == architecture.sha256
+    load_network(new, trusted=trusted)
+    three = prepare(config(foreign), images(channels=3), on_cpu=True, trusted=trusted)
+    assert three.network_kwargs["n_classes"] == 3
+
+
+def test_weights_that_only_run_are_refused_with_the_reason(parent: Path) -> None:
+    package = load_package(parent)
+    entry = replace(package.weights["pytorch_state_dict"], format="onnx")
+    reason = why_not_trainable(replace(package, weights={"onnx": entry}))
+    assert "only onnx weights" in reason
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ("two outputs", "returns 2 images"),
+        ("axes", "its axes are batch/y/x/channel"),
+        ("sigmoid", "goes through 'sigmoid'"),
+    ],
+)
+def test_models_of_another_kind_are_refused_with_the_reason(
+    parent: Path, change: str, said: str
+) -> None:
+    assert said in why_not_trainable(changed(load_package(parent), change))
+
+
+def changed(package: ModelPackage, change: str) -> ModelPackage:
+    (source,), (target,) = package.inputs, package.outputs
+    if change == "two outputs":
+        return replace(package, outputs=(target, target))
+    if change == "axes":
+        batch, channel, y, x = source.axes
+        return replace(package, inputs=(replace(source, axes=(batch, y, x, channel)),))
+    return replace(package, outputs=(replace(target, steps=(Step("sigmoid"),)),))
+
+
+def test_the_axes_of_the_model_count(parent: Path) -> None:
+    with pytest.raises(ConfigError, match="works on yx, not on zyx"):
+        open_start(config(parent, spatial_axes="zyx"))
+    assert open_start(config(parent))[1].spatial_axes == "yx"
+
+
+@pytest.mark.parametrize(
+    ("steps", "is_target", "offset", "scale"),
+    [
+        ((Step("scale_linear", {"gain": 0.25, "offset": -5.0}),), False, 20.0, 4.0),
+        ((Step("zero_mean_unit_variance", {}),), False, 20.0, 4.0),
+        ((), True, 10.7, 18.6),
+        ((Step("scale_linear", {"gain": 4.0, "offset": 20.0}),), True, 20.0, 4.0),
+    ],
+)
+def test_steps_of_others_become_one_scaling(
+    steps: tuple[Step, ...], is_target: bool, offset: float, scale: float
+) -> None:
+    pixels = np.random.default_rng(0).normal(20, 4, (1, 200, 200))
+    scaling, _ = scaling_of_start(steps, [pixels], is_target=is_target)
+    if is_target and not steps:
+        offset, scale = (
+            np.percentile(pixels, 0.1),
+            np.ptp(np.percentile(pixels, (0.1, 99.9))),
+        )
+    assert scaling.offset[0] == pytest.approx(offset, rel=0.02)
+    assert scaling.scale[0] == pytest.approx(scale, rel=0.02)
