@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -85,6 +86,17 @@ def test_format_0_4_becomes_the_newest(tmp_path: Path) -> None:
     assert probability.axis("y").size == ReferencedSize("raw", "y", scale=2.0)
     assert probability.axis("x").size == ReferencedSize("raw", "x", 2.0, offset=-8)
     assert probability.axis("y").halo == 8
+
+
+def test_descriptions_are_parsed_in_several_threads(tmp_path: Path) -> None:
+    folders = [tmp_path / name for name in "abcdefgh"]
+    for folder in folders:
+        folder.mkdir()
+
+    with ThreadPoolExecutor(4) as threads:
+        packages = list(threads.map(parse, folders, [old_model()] * len(folders)))
+
+    assert {package.name for package in packages} == {"Old model"}
 
 
 def test_the_hash_of_old_weights_is_kept(tmp_path: Path) -> None:

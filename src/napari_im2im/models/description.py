@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import threading
 import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -14,6 +15,9 @@ from napari_im2im.models.archive import is_safe_name
 
 if TYPE_CHECKING:
     from bioimageio.spec.model.v0_5 import ModelDescr
+
+_PARSER = threading.Lock()
+"""bioimageio.spec has one YAML parser for all threads, which mixes up documents."""
 
 DESCRIPTION_NAMES = ("bioimageio.yaml", "rdf.yaml", "model.yaml")
 """Names of a description, most telling first; ``anything.`` may stand before."""
@@ -86,7 +90,8 @@ def read_description(path: Path) -> Description:
         raise ModelError(f"{path} is too large to be the description of a model.")
     raw = path.read_bytes()
     try:
-        content: Any = read_yaml(raw.decode("utf-8"))
+        with _PARSER:
+            content: Any = read_yaml(raw.decode("utf-8"))
     except (YAMLError, UnicodeDecodeError) as error:
         raise ModelError(
             f"{path} is not valid YAML: {' '.join(str(error).split())}"
