@@ -55,10 +55,13 @@ class ModelPicker(QWidget):  # type: ignore[misc]
         self.refresh()
         index = self._find(str(path))
         if index < 0:
-            self.box.insertItem(0, Path(path).stem, str(path))
+            folder = Path(path)
+            name = folder.parent.name if folder.name == "model" else folder.stem
+            self.box.insertItem(0, name, str(path))
             index = 0
+        if index == self.box.currentIndex():
+            self.changed.emit()
         self.box.setCurrentIndex(index)
-        self.changed.emit()
 
     def choose_listed(self, path: str) -> None:
         """Choose a model if it is still on this computer."""
