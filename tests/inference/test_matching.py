@@ -1,0 +1,48 @@
+"""Images are assigned to inputs, or a sentence says why not."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from inference.specs import input_spec
+from napari_im2im.errors import ConfigError
+from napari_im2im.images.image import Image
+from napari_im2im.inference.matching import match_images
+
+
+def image(axes: str, *shape: int) -> Image:
+    return Image(np.zeros(shape, np.float32), tuple(axes))
+
+
+def test_channels_fit_one_to_one() -> None:
+    matching = match_images([input_spec(channels=3)], [image("cyx", 3, 8, 9)])
+    assert matching.groups == 1
+    assert matching.sizes == {"y": 8, "x": 9}
+
+
+def test_a_model_of_one_channel_runs_over_all() -> None:
+    matching = match_images([input_spec()], [image("tczyx", 2, 3, 4, 8, 9)])
+    assert matching.groups == 3
+    assert matching.over == {"time": 2, "z": 4}
+    assert len(matching.planes({})) == 24
+    assert len(matching.planes({"z": slice(1, 3)})) == 12
+
+
+def test_chosen_channels_in_the_models_order() -> None:
+    matching = match_images([input_spec(channels=2)], [image("cyx", 3, 8, 9)], [2, 0])
+    (source,) = matching.sources[0]
+    assert source is not None
+    assert source.channels == (2, 0)
+
+
+def test_too_few_images() -> None:
+    specs = [input_spec(id="a"), input_spec(id="b")]
+    with pytest.raises(ConfigError, match=r"2 image\(s\) \(a, b\)"):
+        match_images(specs, [image("yx", 8, 8)])
+
+
+def test_images_of_different_length() -> None:
+    specs = [input_spec(id="a"), input_spec(id="b")]
+    with pytest.raises(ConfigError, match="different sizes along z"):
+        match_images(specs, [image("zyx", 4, 8, 8), image("zyx", 5, 8, 8)])
