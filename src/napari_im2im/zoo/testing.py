@@ -20,6 +20,13 @@ from napari_im2im.images.image import AXES, SPATIAL_AXES, Image
 from napari_im2im.inference.config import PredictConfig
 from napari_im2im.models.runtimes import load_runtime, usable_engines
 from napari_im2im.models.tensors import FixedSize
+from napari_im2im.zoo.comparison import (
+    Comparison,
+    Tolerance,
+    compare,
+    tolerance_of,
+    worst_of,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Generator, Mapping, Sequence
@@ -37,48 +44,6 @@ _OWN_ENGINES = {
 
 _LONGEST = 4
 """How often the test image is repeated at most, to have something to cut."""
-
-
-@dataclass(frozen=True)
-class Tolerance:
-    """By how much a result may differ from the test tensor.
-
-    An element is mismatched if it differs by more than ``absolute + relative *
-    |expected|``; ``per_million`` of the elements may be.
-    """
-
-    absolute: float = 1e-3
-    relative: float = 1e-3
-    per_million: float = 100.0
-
-
-@dataclass(frozen=True)
-class Comparison:
-    """An output of a test.
-
-    ``difference`` is the largest one, ``allowed`` the largest that would have been
-    allowed there. Arrays have the axes of the output, batch included.
-    """
-
-    output: str
-    expected: np.ndarray
-    actual: np.ndarray
-    difference: float
-    allowed: float
-    passed: bool
-
-    @property
-    def sentence(self) -> str:
-        """What came out, for people."""
-        if self.expected.shape != self.actual.shape:
-            return (
-                f"{self.output} has the shape {self.actual.shape} instead of "
-                f"{self.expected.shape}."
-            )
-        return (
-            f"the largest difference is {self.difference:.2g}, "
-            f"{self.allowed:.2g} is allowed."
-        )
 
 
 @dataclass(frozen=True)
@@ -111,15 +76,15 @@ class FormatTested(Event):
         """The verdict, for people."""
         if self.problem:
             return f"{self.weights_format}: not run. {self.problem}"
-        worst = _worst(self.whole)
-        text = f"{'Passed' if worst.passed else 'Failed'}: {worst.sentence}"
+        worst = worst_of(self.whole)
+        text = f"{'passed' if worst.passed else 'failed'}, {worst.sentence}"
         if self.tiled:
-            cut = _worst(self.tiled)
+            cut = worst_of(self.tiled)
             text += (
                 f" In tiles: {'the same' if cut.passed else 'not the same'} "
                 f"({cut.difference:.2g})."
             )
-        return f"{self.weights_format} ({self.engine}) {text} {self.note}".strip()
+        return f"{self.weights_format} in {self.engine}: {text}"
 
 
 @dataclass(frozen=True)
@@ -140,7 +105,7 @@ class PackageTested(Event):
         ran = [result for result in self.results if not result.problem]
         if not ran:
             return "Not tested: " + " ".join(result.problem for result in self.results)
-        worst = _worst([c for result in ran for c in (*result.whole, *result.tiled)])
+        worst = worst_of([c for result in ran for c in (*result.whole, *result.tiled)])
         return f"{'Passed' if self.passed else 'Failed'}: {worst.sentence}"
 
 
@@ -197,60 +162,6 @@ def reproduction_events(
         results.append(result)
         yield result
     yield PackageTested(tuple(results))
-
-
-def compare(
-    output: str, expected: np.ndarray, actual: np.ndarray, tolerance: Tolerance
-) -> Comparison:
-    """Compare an output with what it should be.
-
-    Parameters
-    ----------
-    output
-        Name of the output.
-    expected, actual
-        Arrays; different shapes are a failure, not an error.
-    tolerance
-        What is allowed.
-    """
-    if expected.shape != actual.shape:
-        return Comparison(output, expected, actual, np.inf, 0.0, False)
-    with np.errstate(invalid="ignore"):
-        difference = np.abs(actual.astype(np.float64) - expected.astype(np.float64))
-    # Where both are the same infinity or NaN there is nothing to compare.
-    same = (actual == expected) | (np.isnan(actual) & np.isnan(expected))
-    difference = np.where(same, 0.0, np.nan_to_num(difference, nan=np.inf))
-    allowed = tolerance.absolute + tolerance.relative * np.abs(
-        np.nan_to_num(expected.astype(np.float64), posinf=0, neginf=0)
-    )
-    mismatched = int((difference > allowed).sum())
-    passed = mismatched <= tolerance.per_million * 1e-6 * difference.size
-    # The element that is worst in terms of what is allowed there.
-    worst = int((difference / allowed).argmax()) if difference.size else 0
-    return Comparison(
-        output,
-        expected,
-        actual,
-        float(difference.flat[worst]) if difference.size else 0.0,
-        float(allowed.flat[worst]) if difference.size else 0.0,
-        passed,
-    )
-
-
-def tolerance_of(package: ModelPackage, output: str, weights_format: str) -> Tolerance:
-    """Return what a package says about how well its results can be reproduced."""
-    config = package.description.config.bioimageio
-    for entry in getattr(config, "reproducibility_tolerance", ()) or ():
-        outputs = [str(name) for name in entry.output_ids]
-        if (not outputs or output in outputs) and (
-            not entry.weights_formats or weights_format in entry.weights_formats
-        ):
-            return Tolerance(
-                float(entry.absolute_tolerance),
-                float(entry.relative_tolerance),
-                float(entry.mismatched_elements_per_million),
-            )
-    return Tolerance()
 
 
 def _test_format(
@@ -386,10 +297,3 @@ def _repeated(image: Image, axis: str, count: int) -> Image:
     at = image.axes.index(axis)
     parts = [np.flip(pixels, at) if n % 2 else pixels for n in range(count)]
     return replace(image, data=np.concatenate(parts, at))
-
-
-def _worst(comparisons: Sequence[Comparison]) -> Comparison:
-    return max(
-        comparisons,
-        key=lambda c: (not c.passed, c.difference / max(c.allowed, 1e-30)),
-    )

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from napari_im2im.errors import ConfigError, ModelError
-from napari_im2im.events import Event, Message, PredictionStarted
+from napari_im2im.events import Event, Message
 from napari_im2im.images.atomic import refuse_existing, replaced_when_done
 from napari_im2im.models.archive import sha256_of
 from napari_im2im.models.conversion import convert_weights
@@ -24,19 +24,17 @@ from napari_im2im.zoo.export.checks import (
 from napari_im2im.zoo.export.drafts import open_model, remember
 from napari_im2im.zoo.export.events import Checked, ExportFinished
 from napari_im2im.zoo.export.staging import (
-    add_halo,
     add_samples,
     add_weights,
     apply_metadata,
     check_is_publishable,
     copy_files,
-    has_declared_halo,
     write_description,
 )
 from napari_im2im.zoo.metadata import advice
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Generator, Mapping
+    from collections.abc import Collection, Generator
     from typing import Any
 
     from napari_im2im.models.conversion import Converted
@@ -90,7 +88,6 @@ def export_events(
         apply_metadata(described, config.metadata, package, folder)
         add_samples(described, package, folder)
         yield from _weights_events(config, package, described, folder, trusted)
-        yield from _halo_events(package, described, trusted)
         built = yield from format_events(described, folder)
         write_description(described, folder)
         staged = load_package(folder)
@@ -156,45 +153,6 @@ def _outcome(entry: Converted) -> tuple[Any, str]:
         f"{entry.comment} Differs by {entry.difference:.1g} standard deviations at "
         f"most, compared at {sizes}."
     )
-
-
-def _halo_events(
-    package: ModelPackage, described: dict[str, Any], trusted: Collection[str]
-) -> Generator[Event]:
-    """Measure the halo of a model of ours that doesn't declare one."""
-    if not package.config or has_declared_halo(package):
-        return
-    name = "Halo"
-    yield Checked(name, "running")
-    halo = _measured_halo(package, trusted)
-    reason = add_halo(described, package, halo)
-    if reason:
-        yield Checked(name, "warning", reason)
-    else:
-        text = ", ".join(f"{size} along {axis}" for axis, size in halo.items())
-        yield Checked(name, "passed", f"Measured: {text}.")
-
-
-def _measured_halo(
-    package: ModelPackage, trusted: Collection[str]
-) -> Mapping[str, int]:
-    from napari_im2im.inference.config import PredictConfig
-    from napari_im2im.inference.prediction import predict_events
-    from napari_im2im.zoo.testing import tensor_image
-
-    images = [
-        tensor_image(spec, array)
-        for spec, array in zip(package.inputs, package.test_inputs(), strict=True)
-    ]
-    config = PredictConfig(model=str(package.root), device="cpu")
-    job = predict_events(config, images, trusted=trusted)
-    try:
-        for event in job:
-            if isinstance(event, PredictionStarted):
-                return event.halo
-    finally:
-        job.close()
-    raise ModelError(f"The halo of {package.name} can't be measured.")
 
 
 def _reload_events(archive: Path, staged: ModelPackage) -> Generator[Event]:

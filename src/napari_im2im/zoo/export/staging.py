@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
-import math
 import shutil
 from importlib.metadata import version
 from pathlib import Path, PurePath
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from napari_im2im.errors import ModelError
 from napari_im2im.models.archive import sha256_of
 from napari_im2im.models.conversion import OPSET
-from napari_im2im.models.tensors import FixedSize, SteppedSize
-from napari_im2im.models.writing import DESCRIPTION_NAME, DOCUMENTATION_NAME
-from napari_im2im.zoo.export.covers import cover_picture
+from napari_im2im.models.cover import cover_png
+from napari_im2im.models.writing import (
+    COVER_NAME,
+    DESCRIPTION_NAME,
+    DOCUMENTATION_NAME,
+)
 from napari_im2im.zoo.export.documentation import write_documentation
 from napari_im2im.zoo.export.drafts import documentation_of
 
@@ -22,9 +26,8 @@ if TYPE_CHECKING:
 
     from napari_im2im.models.conversion import Converted
     from napari_im2im.models.package import ModelPackage
+    from napari_im2im.models.tensors import TensorSpec
     from napari_im2im.zoo.metadata import Metadata
-
-_COVER_NAME = "cover.png"
 
 
 def copy_files(package: ModelPackage, folder: Path) -> dict[str, Any]:
@@ -86,14 +89,13 @@ def apply_metadata(
         described["training_data"] = _training_data(metadata)
     described["covers"] = _covers(metadata, described, package, folder)
     first = described["covers"][0]["source"] if described["covers"] else None
-    text = write_documentation(
-        metadata, documentation_of(package), package.config, first
-    )
+    config = _publishable(package.config)
+    text = write_documentation(metadata, documentation_of(package), config, first)
     path = folder / DOCUMENTATION_NAME
     path.write_text(text, encoding="utf-8", newline="\n")
     described["documentation"] = _file(folder, DOCUMENTATION_NAME)
-    if package.config:
-        described["config"]["napari_im2im"] = _publishable(package.config)
+    if config:
+        described["config"]["napari_im2im"] = config
 
 
 def add_samples(described: dict[str, Any], package: ModelPackage, folder: Path) -> None:
@@ -133,40 +135,6 @@ def add_weights(
         }
 
 
-def add_halo(
-    described: dict[str, Any], package: ModelPackage, halo: Mapping[str, int]
-) -> str:
-    """Declare a halo, and sizes that leave something after cropping it.
-
-    Returns
-    -------
-    str
-        Empty, or why it can't be declared: the test image is too small.
-    """
-    sizes: dict[tuple[str, str], int] = {}
-    for spec, array in zip(package.inputs, package.test_inputs(), strict=True):
-        for i, axis in enumerate(spec.axes):
-            if isinstance(axis.size, SteppedSize) and halo.get(axis.name):
-                least = _least(axis.size, halo[axis.name])
-                if least > array.shape[i]:
-                    return (
-                        f"The test image has {array.shape[i]} pixels along {axis.name},"
-                        f" too few for the measured halo of {halo[axis.name]}, which "
-                        "therefore isn't written down."
-                    )
-                sizes[spec.id, axis.name] = least
-    for tensor in described["inputs"]:
-        for axis in tensor["axes"]:
-            if (tensor["id"], axis["id"]) in sizes:
-                axis["size"]["min"] = sizes[tensor["id"], axis["id"]]
-    for tensor in described["outputs"]:
-        for axis in tensor["axes"]:
-            size = axis.get("size")
-            if isinstance(size, dict) and (size.get("tensor_id"), axis["id"]) in sizes:
-                axis["halo"] = halo[axis["id"]]
-    return ""
-
-
 def write_description(described: Mapping[str, Any], folder: Path) -> Path:
     """Write the description of a folder."""
     from bioimageio.spec.utils import write_yaml
@@ -174,11 +142,6 @@ def write_description(described: Mapping[str, Any], folder: Path) -> Path:
     path = folder / DESCRIPTION_NAME
     write_yaml(dict(described), path)
     return path
-
-
-def _least(size: SteppedSize, halo: int) -> int:
-    steps = max(0, math.ceil((2 * halo + 1 - size.minimum) / size.step))
-    return size.minimum + steps * size.step
 
 
 def _covers(
@@ -196,14 +159,29 @@ def _covers(
         return [_file(folder, name) for name in names]
     if described.get("covers"):
         return list(described["covers"])
-    picture = cover_picture(
-        package.inputs[0],
-        package.test_inputs()[0],
-        package.outputs[0],
-        package.test_outputs()[0],
+    (folder / COVER_NAME).write_bytes(draw_cover(package))
+    return [_file(folder, COVER_NAME)]
+
+
+def draw_cover(package: ModelPackage) -> bytes:
+    """Draw the test image and its prediction; return a PNG file."""
+    specs = (package.inputs[0], package.outputs[0])
+    arrays = (package.test_inputs()[0], package.test_outputs()[0])
+    return cover_png(
+        [_as_image(spec, array) for spec, array in zip(specs, arrays, strict=True)]
     )
-    (folder / _COVER_NAME).write_bytes(picture)
-    return [_file(folder, _COVER_NAME)]
+
+
+def _as_image(spec: TensorSpec, array: np.ndarray) -> np.ndarray:
+    """Return ``(channel, [z,] y, x)``, the first position of any other axis."""
+    names = list(spec.axis_names)
+    for name in [n for n in names if n not in ("channel", "z", "y", "x")]:
+        array = np.take(array, 0, names.index(name))
+        names.remove(name)
+    if "channel" not in names:
+        array, names = array[None], ["channel", *names]
+    wanted = [name for name in ("channel", "z", "y", "x") if name in names]
+    return array.transpose([names.index(name) for name in wanted])
 
 
 def _training_data(metadata: Metadata) -> dict[str, Any]:
@@ -230,26 +208,18 @@ def _publishable(config: Mapping[str, Any]) -> dict[str, Any]:
         for key in ("inputs", "targets"):
             data[key] = [PurePath(name).name for name in data.get(key) or ()]
         training["data"] = data
-        for key in ("output", "resume"):
+        for key in ("output", "resume", "start_from"):
             training.pop(key, None)
         content["training"] = training
+    if "parent" in content:
+        parent = dict(content["parent"])
+        parent.pop("path", None)
+        content["parent"] = parent
     return content
 
 
 def _file(folder: Path, name: str) -> dict[str, str]:
     return {"source": name, "sha256": sha256_of(folder / name)}
-
-
-def has_declared_halo(package: ModelPackage) -> bool:
-    """Return whether there is nothing to measure: a halo stands, or sizes are fixed."""
-    axes = [axis for spec in package.outputs for axis in spec.axes]
-    tiled = [
-        axis
-        for spec in package.inputs
-        for axis in spec.axes
-        if axis.name != "batch" and not isinstance(axis.size, FixedSize)
-    ]
-    return not tiled or any(axis.halo for axis in axes)
 
 
 def check_is_publishable(package: ModelPackage) -> None:

@@ -1,0 +1,208 @@
+"""An exported package is what the zoo and its partners read."""
+
+from __future__ import annotations
+
+import hashlib
+import zipfile
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+import pytest
+import yaml
+from PIL import Image as Picture
+
+from napari_im2im.errors import ConfigError, ImageError, ModelError
+from napari_im2im.models.conversion import write_formats
+from napari_im2im.models.package import load_package
+from napari_im2im.models.writing import write_package
+from napari_im2im.zoo.export import (
+    Checked,
+    ExportConfig,
+    ExportFinished,
+    export_events,
+    job,
+)
+from napari_im2im.zoo.export.drafts import remembered
+from packages import tiny_content, write_tiny_package
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from napari_im2im.events import Event
+
+AUTHOR = {"name": "Ada Lovelace", "orcid": "0000-0002-1825-0097"}
+METADATA: dict[str, Any] = {
+    "name": "Nuclei from phase contrast",
+    "description": "Predicts DAPI from phase contrast.",
+    "authors": [{**AUTHOR, "github_user": "nobody-looks-this-up"}],
+    "cite": [{"text": "Somebody et al.", "url": "https://example.org/never-opened"}],
+    "git_repo": "https://example.org/never-opened/either",
+    "tags": ["image-to-image", "2d"],
+    "training_data": {"name": "Neurons in culture", "url": "https://example.org/data"},
+}
+RUN = {
+    "training": {
+        "data": {"inputs": ["/home/ada/phase.tif"], "targets": ["/home/ada/dna.tif"]},
+        "output": "/home/ada/runs",
+    },
+    "metrics": {"pcc": 0.9},
+}
+
+
+@pytest.fixture
+def _in_process(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Convert without a new process, which takes seconds to start."""
+    monkeypatch.setattr(job, "convert_weights", write_formats)
+
+
+def export(model: Path, output: Path, **changes: Any) -> list[Event]:
+    settings = {"metadata": METADATA, **changes}
+    config = ExportConfig.model_validate({"model": model, "output": output} | settings)
+    return list(export_events(config))
+
+
+def verdicts(events: list[Event]) -> dict[str, str]:
+    return {e.name: e.verdict for e in events if isinstance(e, Checked)}
+
+
+@pytest.mark.usefixtures("_in_process")
+@pytest.mark.parametrize(
+    ("axes", "channels", "added"),
+    [(("y", "x"), (2, 1), ("torchscript", "onnx")), (("z", "y", "x"), (1, 3), ())],
+    ids=["2D", "3D"],
+)
+def test_an_export_passes_all_checks(
+    tmp_path: Path, axes: tuple[str, ...], channels: tuple[int, int], added: Any
+) -> None:
+    content = replace(tiny_content(axes, *channels, halo=0), config=RUN)
+    model = write_package(tmp_path / "run" / "model", content)
+    events = export(model.parent, tmp_path / "out.zip", formats=added)
+    found = verdicts(events)
+    # No halo is written down, which random weights would need.
+    assert {name for name, verdict in found.items() if verdict != "passed"} <= {
+        "Tiles give what the whole image gives"
+    }
+    assert {f"bioimageio.core runs {name}" for name in formats(events)} <= set(found)
+    assert formats(events) == {"pytorch_state_dict", *added}
+    package = load_package(tmp_path / "out.zip")
+    assert package.name == METADATA["name"]
+    assert_no_private_folder(tmp_path / "out.zip")
+    check_cover(tmp_path / "out.zip")
+    check_biapy(tmp_path / "out.zip")
+    assert remembered()["authors"][0]["name"] == "Ada Lovelace"
+
+
+def formats(events: list[Event]) -> set[str]:
+    last = events[-1]
+    assert isinstance(last, ExportFinished)
+    assert hashlib.sha256(last.path.read_bytes()).hexdigest() == last.sha256
+    return set(last.formats)
+
+
+def description(archive: Path) -> dict[str, Any]:
+    with zipfile.ZipFile(archive) as file:
+        content: dict[str, Any] = yaml.safe_load(file.read("rdf.yaml"))
+    return content
+
+
+def assert_no_private_folder(archive: Path) -> None:
+    with zipfile.ZipFile(archive) as file:
+        for name in file.namelist():
+            assert b"/home/ada" not in file.read(name), name
+        readme = file.read("README.md").decode()
+    assert "## Validation" in readme
+    assert "`phase.tif`" in readme
+    assert "cover.png" in readme
+
+
+def check_cover(archive: Path) -> None:
+    with zipfile.ZipFile(archive) as file, file.open("cover.png") as cover:
+        width, height = Picture.open(cover).size
+    assert 1.9 < width / height < 2.2
+
+
+def check_biapy(archive: Path) -> None:
+    """Follow the rules by which BiaPy accepts a model."""
+    content = description(archive)
+    (tensor,) = content["inputs"]
+    axes = "".join(axis["id"][0] for axis in tensor["axes"])
+    assert axes in ("bcyx", "bczyx")
+    steps = [s["id"] for s in tensor["preprocessing"] if s["id"] != "ensure_dtype"]
+    allowed = {
+        "zero_mean_unit_variance",
+        "fixed_zero_mean_unit_variance",
+        "scale_range",
+        "scale_linear",
+    }
+    assert len(steps) <= 1
+    assert set(steps) <= allowed
+    architecture = content["weights"]["pytorch_state_dict"]["architecture"]
+    assert "postprocessing" not in architecture["kwargs"]
+    assert "image-to-image" in content["tags"]
+
+
+@pytest.mark.usefixtures("_in_process")
+def test_the_same_export_gives_the_same_bytes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # The checks write nothing, and take long.
+    for check in ("core_events", "engine_events"):
+        monkeypatch.setattr(job, check, lambda *_: iter(()))
+    model = write_tiny_package(tmp_path / "model")
+    for name in ("one.zip", "two.zip"):
+        export(model, tmp_path / name, formats=["onnx"])
+    one, two = ((tmp_path / name).read_bytes() for name in ("one.zip", "two.zip"))
+    assert one == two
+
+
+def test_nothing_is_replaced_unasked(tmp_path: Path) -> None:
+    model = write_tiny_package(tmp_path / "model")
+    output = tmp_path / "out.zip"
+    output.write_bytes(b"mine")
+    with pytest.raises(ImageError, match="exists already"):
+        export(model, output, formats=[])
+    assert output.read_bytes() == b"mine"
+
+
+def test_only_a_zip_is_written(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"out.zip"):
+        export(write_tiny_package(tmp_path / "model"), tmp_path / "out", formats=[])
+
+
+def test_a_failed_check_leaves_no_file(tmp_path: Path) -> None:
+    model = write_tiny_package(tmp_path / "model")
+    damage_result(model)
+    events: list[Event] = []
+    config = ExportConfig.model_validate(
+        {
+            "model": model,
+            "output": tmp_path / "out.zip",
+            "metadata": METADATA,
+            "formats": [],
+        }
+    )
+    with pytest.raises(ModelError, match="pytorch_state_dict"):
+        events.extend(export_events(config))
+    assert not (tmp_path / "out.zip").exists()
+
+
+def damage_result(model: Path) -> None:
+    import numpy as np
+
+    path = model / "test_output.npy"
+    np.save(path, np.load(path) + 50)
+    content = yaml.safe_load((model / "rdf.yaml").read_text())
+    digest = hashlib.sha256(path.read_bytes()).hexdigest()
+    content["outputs"][0]["test_tensor"]["sha256"] = digest
+    (model / "rdf.yaml").write_text(yaml.safe_dump(content))
+
+
+def test_stopping_leaves_no_file(tmp_path: Path) -> None:
+    model = write_tiny_package(tmp_path / "model")
+    config = ExportConfig.model_validate(
+        {"model": model, "output": tmp_path / "out.zip", "metadata": METADATA}
+    )
+    events = export_events(config)
+    next(event for event in events if isinstance(event, Checked))
+    events.close()
+    assert list(tmp_path.glob("out*")) == []
