@@ -37,11 +37,11 @@ descriptions alone.
 Each line is a test of `tests/zoo/test_matrix.py`: this project gives what the
 specification says, whole and in tiles; bioimageio.core doesn't.
 
-| step | what bioimageio.core does |
+| step | in bioimageio.core |
 |---|---|
-| `zero_mean_unit_variance`, `scale_range` after another step | takes the statistics of the raw tensor |
-| `zero_mean_unit_variance` with an `eps` | ignores `eps` |
-| `scale_range`, `scale_mean_variance` of an output by its own statistics | raises KeyError |
+| statistics after another step | those of the raw tensor are used |
+| `zero_mean_unit_variance` with an `eps` | `eps` is ignored |
+| `scale_range`, `scale_mean_variance` of an output | raises KeyError |
 
 ## Model by model
 

@@ -13,13 +13,12 @@ from napari_im2im.zoo.index import (
     ZooIndex,
     licences,
     open_cache,
-    read_cover,
     read_index,
-    read_report,
     refresh_events,
     search,
     sibling_url,
 )
+from napari_im2im.zoo.reports import read_cover, read_report
 
 if TYPE_CHECKING:
     from napari_im2im.zoo.settings import ZooSettings

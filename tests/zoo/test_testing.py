@@ -11,11 +11,10 @@ import yaml
 from napari_im2im.errors import ModelError
 from napari_im2im.models.archive import sha256_of
 from napari_im2im.models.package import load_package
+from napari_im2im.zoo.comparison import Tolerance, compare
 from napari_im2im.zoo.testing import (
     FormatTested,
     PackageTested,
-    Tolerance,
-    compare,
     reproduction_events,
 )
 from packages import write_smooth_package

@@ -60,7 +60,8 @@ def read_covers(
     entries: Sequence[Entry], settings: ZooSettings, offline: bool
 ) -> Generator[Covers]:
     """Yield the covers of models, one after the other."""
-    from napari_im2im.zoo.index import open_cache, read_cover
+    from napari_im2im.zoo.index import open_cache
+    from napari_im2im.zoo.reports import read_cover
 
     with open_cache(settings) as cache:
         for entry in entries:
@@ -96,7 +97,8 @@ def read_scores(
     entry: Entry, settings: ZooSettings, offline: bool
 ) -> Generator[Scores]:
     """Yield what the zoo's tests say of a model, if they say anything."""
-    from napari_im2im.zoo.index import open_cache, read_report
+    from napari_im2im.zoo.index import open_cache
+    from napari_im2im.zoo.reports import read_report
 
     assert entry.model is not None
     with open_cache(settings) as cache:
@@ -104,8 +106,7 @@ def read_scores(
             report = read_report(entry.model, cache, offline=offline)
         except NetworkError:
             return
-    if report is not None:
-        yield Scores(entry.key, dict(report.scores))
+    yield Scores(entry.key, dict(report.scores))
 
 
 def open_model(path: str) -> Generator[Opened]:

@@ -11,7 +11,8 @@ if TYPE_CHECKING:
     import napari
     from napari.layers import Layer
 
-    from napari_im2im.zoo.testing import Comparison, FormatTested
+    from napari_im2im.zoo.comparison import Comparison
+    from napari_im2im.zoo.testing import FormatTested
 
 _SHARED = ("opacity", "gamma", "interpolation2d")
 _SAME_UNITS = ("contrast_limits", "colormap")

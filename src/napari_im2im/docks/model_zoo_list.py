@@ -115,6 +115,7 @@ class EntryView(QListView):  # type: ignore[misc]
     def resizeEvent(self, event: QResizeEvent | None) -> None:
         """Say that other models are in sight."""
         super().resizeEvent(event)
+        self.scrollTo(self.currentIndex())
         self.seen_changed.emit()
 
 

@@ -8,6 +8,7 @@ from qtpy.QtGui import QFontDatabase
 from qtpy.QtWidgets import (
     QDialog,
     QDialogButtonBox,
+    QLabel,
     QPlainTextEdit,
     QPushButton,
     QVBoxLayout,
@@ -18,6 +19,10 @@ from napari_im2im.docks.job_row import sentence
 
 if TYPE_CHECKING:
     from napari_im2im.zoo.trust import Code
+
+
+_WIDTH = 600
+"""Pixels that a sha256 needs."""
 
 
 class TrustDialog(QDialog):  # type: ignore[misc]
@@ -36,14 +41,13 @@ class TrustDialog(QDialog):  # type: ignore[misc]
     def __init__(self, code: Code, model: str, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self.setWindowTitle(f"Trust {model}?")
-        self.setMinimumWidth(460)
         self.code = QPlainTextEdit(code.text)
         self.code.setReadOnly(True)
         self.code.setAccessibleName("Code of the model")
         fixed = QFontDatabase.systemFont(QFontDatabase.SystemFont.FixedFont)
         self.code.setFont(fixed)
         self.code.setLineWrapMode(QPlainTextEdit.LineWrapMode.NoWrap)
-        self.code.setMinimumSize(560, 320)
+        self.code.setFixedSize(_WIDTH, 320)
         self.code.hide()
         self.show_code = QPushButton("Show code")
         self.show_code.setCheckable(True)
@@ -63,6 +67,7 @@ class TrustDialog(QDialog):  # type: ignore[misc]
             f"This model runs its own Python code: {code.sentence}. It {code.purpose}."
         )
         layout = QVBoxLayout(self)
+        layout.setSizeConstraint(QVBoxLayout.SizeConstraint.SetFixedSize)
         layout.addWidget(self.question)
         for text in (
             "Code can do whatever you can do on this computer. Trust it only if you "
@@ -70,6 +75,8 @@ class TrustDialog(QDialog):  # type: ignore[misc]
             f"sha256: {code.token}" if code.path else f"From: {code.token}",
         ):
             layout.addWidget(sentence(text))
+        for label in self.findChildren(QLabel):
+            label.setMinimumWidth(_WIDTH)
         layout.addWidget(self.code, 1)
         layout.addWidget(buttons)
         self.cancel.setFocus()
@@ -77,4 +84,3 @@ class TrustDialog(QDialog):  # type: ignore[misc]
     def _show_code(self, shown: bool) -> None:
         self.code.setVisible(shown)
         self.show_code.setText("Hide code" if shown else "Show code")
-        self.adjustSize()

@@ -167,7 +167,7 @@ class Fit:
     @property
     def sentence(self) -> str:
         """All there is to say."""
-        return " ".join((*self.obstacles, *self.notes)) or "It fits the image."
+        return " ".join((*self.obstacles, *self.notes)) or "It fits."
 
 
 def check_fits(inputs: Sequence[TensorSpec], image: Image) -> Fit:

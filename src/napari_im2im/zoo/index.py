@@ -198,48 +198,6 @@ def _read_index(settings: ZooSettings, cache: WebCache, *, offline: bool) -> Zoo
     return ZooIndex(models, file.fetched, file.problem)
 
 
-@dataclass(frozen=True)
-class Report:
-    """What the zoo's own tests say: the best score, 0 to 1, of each program."""
-
-    scores: Mapping[str, float]
-
-
-def read_report(
-    model: ZooModel, cache: WebCache, *, offline: bool = False
-) -> Report | None:
-    """Return the zoo's report of a model, or None where there is none.
-
-    Raises
-    ------
-    NetworkError
-        If the web gives no usable answer and there is no copy.
-    """
-    content = cache.fetch(model.report, check=_parse_report, offline=offline).content
-    scores = _parse_report(content).get("scores") or {}
-    tools = scores.get("tool_compatibility") or {}
-    return Report({str(tool): float(score) for tool, score in tools.items()})
-
-
-def read_cover(model: ZooModel, cache: WebCache, *, offline: bool = False) -> bytes:
-    """Return the first cover of a model, as the bytes of a picture file.
-
-    Returns
-    -------
-    bytes
-        Empty if the model has no cover.
-
-    Raises
-    ------
-    NetworkError
-        If the web gives no usable answer and there is no copy.
-    """
-    if not model.summary.covers:
-        return b""
-    url = model.file_url(model.summary.covers[0])
-    return cache.fetch(url, offline=offline).content
-
-
 def sibling_url(url: str, name: str) -> str:
     """Return the address of the file ``name`` that lies beside ``url``.
 
@@ -287,7 +245,8 @@ def _parse_items(content: bytes) -> list[dict[str, Any]]:
     return models
 
 
-def _parse_report(content: bytes) -> dict[str, Any]:
+def parse_report(content: bytes) -> dict[str, Any]:
+    """Return the content of a report; raise ValueError if it is none."""
     report = json.loads(content)
     if not isinstance(report, dict):
         raise ValueError("not a report")
@@ -330,10 +289,10 @@ def _description_in_report(
     model: ZooModel, cache: WebCache, *, offline: bool
 ) -> Mapping[str, Any]:
     try:
-        file = cache.fetch(model.report, check=_parse_report, offline=offline)
+        file = cache.fetch(model.report, check=parse_report, offline=offline)
     except NetworkError:
         return {}
-    content = _parse_report(file.content).get("rdf_content")
+    content = parse_report(file.content).get("rdf_content")
     return content if isinstance(content, dict) else {}
 
 
