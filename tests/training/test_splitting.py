@@ -55,6 +55,15 @@ def test_images_are_learned_or_held_out(count, fraction, seed):
     assert split.validation_images == len(held_out)
 
 
+@pytest.mark.parametrize("seed", range(5))
+def test_an_image_that_is_all_but_empty_does_not_judge(seed):
+    images = [[sample(16, 16, f"{i}")] for i in range(9)]
+    for i in (0, 4):
+        images[i] = [Sample(images[i][0].input, np.zeros((1, 16, 16)), f"{i}")]
+    split = split_samples(images, fraction=0.15, step=STEP, seed=seed)
+    assert split.validation[0].name not in ("0", "4")
+
+
 def test_nothing_held_out_is_said():
     split = split_samples([[sample(16, 16)]], fraction=0, step=STEP)
     assert split.validation_images == 0

@@ -5,11 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from napari_im2im.events import Event, Message, Progress, TrainingStarted
-from napari_im2im.folders import runs_folder
+from napari_im2im.folders import check_writable, runs_folder
 from napari_im2im.training.data import open_pairs
 from napari_im2im.training.devices import device_name, open_fabric
 from napari_im2im.training.preparation import check_batch, prepare
-from napari_im2im.training.run_folder import RunFolder
+from napari_im2im.training.run_folder import RunFolder, disk_bytes
 from napari_im2im.training.trainer import Trainer
 
 if TYPE_CHECKING:
@@ -70,7 +70,9 @@ def train_events(
     )
     check_batch(preparation)
     if run is None:
-        run = RunFolder.create(config.output or runs_folder(), config)
+        folder = config.output or runs_folder()
+        check_writable(folder, disk_bytes(preparation.network))
+        run = RunFolder.create(folder, config)
     trainer = Trainer(preparation, run, fabric)
     if state is not None:
         trainer.restore(state)

@@ -23,6 +23,10 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
+    import torch
+
+_STORED_PER_WEIGHT = 32
+"""Bytes: a package and a checkpoint, each beside the one that it replaces."""
 
 _BROKEN = (
     OSError,
@@ -136,6 +140,11 @@ class RunFolder:
         self.metrics.unlink()
         for row in rows:
             self.append_metrics(row)  # type: ignore[arg-type]
+
+
+def disk_bytes(network: torch.nn.Module) -> int:
+    """Return how many bytes the run folder of a network needs at most."""
+    return _STORED_PER_WEIGHT * sum(weight.numel() for weight in network.parameters())
 
 
 def read_config(path: Path) -> TrainConfig:

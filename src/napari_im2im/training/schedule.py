@@ -58,9 +58,9 @@ class StepPlan:
         limits = [self.effort.steps] if self.effort.steps else []
         if self.effort.epochs:
             limits.append(self.effort.epochs * self.steps_per_epoch)
-        self._most = min(limits) if limits else None
+        self.most = min(limits) if limits else None
         if self.effort.time_limit is None:
-            self.total = self._most
+            self.total = self.most
 
     def update(self, step: int, elapsed: float) -> None:
         """Take note that ``step`` steps took ``elapsed`` seconds."""
@@ -70,7 +70,7 @@ class StepPlan:
             return
         left = max(0.0, limit - elapsed)
         total = step + int(left / (elapsed / step))
-        self.total = total if self._most is None else min(total, self._most)
+        self.total = total if self.most is None else min(total, self.most)
 
     def progress(self, step: int) -> float:
         """Return the part of the training that ``step`` steps are."""

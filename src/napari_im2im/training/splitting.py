@@ -35,6 +35,10 @@ def split_samples(
 ) -> Split:
     """Hold out whole images, or a strip of the image where there is only one.
 
+    Images are ordered by the contrast of their targets, and one is drawn from the
+    middle of each of as many equal groups as are held out: an image that is all but
+    empty judges badly.
+
     Parameters
     ----------
     images
@@ -45,7 +49,7 @@ def split_samples(
         Smallest size by spatial axis that the network takes, in the order of the
         axes; also the width of the gap between the strip and the rest.
     seed
-        Draws the images that are held out.
+        Draws among images of like contrast.
     """
     if fraction == 0:
         samples = tuple(sample for image in images for sample in image)
@@ -59,8 +63,7 @@ def split_samples(
     if len(images) == 1:
         return _split_strip(images[0], fraction, step)
     count = min(max(1, round(fraction * len(images))), len(images) - 1)
-    order = np.random.default_rng(seed).permutation(len(images))
-    held_out = sorted(int(i) for i in order[:count])
+    held_out = _typical(images, count, seed)
     names = ", ".join(images[i][0].name for i in held_out[:3])
     more = ", …" if count > 3 else ""
     return Split(
@@ -70,6 +73,27 @@ def split_samples(
         validation_images=count,
         text=f"{count} of {len(images)} images held out for validation: {names}{more}.",
     )
+
+
+def _typical(images: Sequence[Sequence[Sample]], count: int, seed: int) -> list[int]:
+    """Return the indices of images that stand for all."""
+    spreads = np.array(
+        [
+            np.mean(
+                [s.target.std(axis=tuple(range(1, s.target.ndim))) for s in image], 0
+            )
+            for image in images
+        ],
+        dtype=np.float64,
+    )
+    contrast = (spreads / np.maximum(spreads.max(axis=0), 1e-12)).mean(axis=1)
+    order = np.argsort(contrast, kind="stable")
+    random = np.random.default_rng(seed)
+    chosen = []
+    for group in np.array_split(order, count):
+        margin = (len(group) - 1) // 3
+        chosen.append(int(random.choice(group[margin : len(group) - margin])))
+    return sorted(chosen)
 
 
 def _flat(groups: Iterable[Sequence[Sample]]) -> tuple[Sample, ...]:
