@@ -13,7 +13,6 @@ neighbourhood of 7 x 7.
 from __future__ import annotations
 
 import argparse
-import tempfile
 import time
 from pathlib import Path
 
@@ -114,28 +113,23 @@ def watch(event: Event, started: float) -> None:
         print(f"         best so far: {event.value:.4f}", flush=True)
 
 
-def train(training: list[Pair], options: argparse.Namespace) -> TrainingFinished:
-    effort = {"steps": options.steps, "seconds": options.seconds}
-    with tempfile.TemporaryDirectory() as scratch:
-        config = TrainConfig.model_validate(
-            {
-                "name": options.set,
-                "output": options.out or scratch,
-                "effort": effort,
-                "seed": options.seed,
-                "device": options.device,
-                "network": {"size": options.size},
-            }
-        )
-        started = time.monotonic()
-        for event in train_events(config, training):
-            watch(event, started)
-        print(f"trained in {time.monotonic() - started:.0f} s")
-        assert isinstance(event, TrainingFinished)
-        options.predictions = [
-            np.asarray(predict(event.package, source)) for source, _ in options.testing
-        ]
-    return event
+def train(training: list[Pair], options: argparse.Namespace) -> Path:
+    config = TrainConfig.model_validate(
+        {
+            "name": options.set,
+            "output": options.out,
+            "effort": {"steps": options.steps, "seconds": options.seconds},
+            "seed": options.seed,
+            "device": options.device,
+            "network": {"size": options.size},
+        }
+    )
+    started = time.monotonic()
+    for event in train_events(config, training):
+        watch(event, started)
+    assert isinstance(event, TrainingFinished)
+    print(f"{event.reason} in {time.monotonic() - started:.0f} s: {event.metrics}")
+    return event.package
 
 
 def score(
@@ -187,14 +181,15 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--device", default="auto")
     parser.add_argument("--size", default="medium", help="small, medium or large")
-    parser.add_argument("--out", type=Path, help="keep the run in this folder")
+    parser.add_argument("--out", type=Path, help="folder for the run")
+    parser.add_argument("--package", type=Path, help="score this model, don't train")
     parser.add_argument("--picture", type=Path, help="PNG to write")
     options = parser.parse_args()
     load, channels = SETS[options.set]
-    training, options.testing = load(options.data)
-    finished = train(training, options)
-    print(f"{finished.reason}; validation: {finished.metrics}")
-    inputs = [read(source) for source, _ in options.testing]
+    training, testing = load(options.data)
+    package = options.package or train(training, options)
+    predictions = [np.asarray(predict(package, source)) for source, _ in testing]
+    inputs = [read(source) for source, _ in testing]
     targets = np.concatenate(
         [read(t).reshape(len(channels), -1) for _, t in training], axis=1
     )
@@ -205,11 +200,11 @@ def main() -> None:
         ("mean of the targets", mean_floor(training, inputs)),
         ("linear, same pixel", linear_floor(training, inputs, 0)),
         ("linear, 7 × 7", linear_floor(training, inputs, 3)),
-        ("napari-im2im", options.predictions),
+        ("napari-im2im", predictions),
     ):
-        print(score(name, results, options.testing, channels, span))
+        print(score(name, results, testing, channels, span))
     if options.picture:
-        save_picture(options.picture, options.predictions, options.testing)
+        save_picture(options.picture, predictions, testing)
 
 
 if __name__ == "__main__":
