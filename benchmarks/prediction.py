@@ -53,13 +53,13 @@ def train(dimensions: str, data: Path, model: Path, steps: int) -> None:
             stack.crop(crop) if "time" not in stack.axes else stack.select("time", 0)
         )
         pairs = [(stack.select("channel", 0), stack.select("channel", 1))]
-        patch = {"z": 16, "y": 64, "x": 64}
+        patch = {"z": 16, "y": 48, "x": 48}
     with tempfile.TemporaryDirectory() as runs:
         config = TrainConfig(
             name=f"benchmark {dimensions}",
             output=Path(runs),
             patch=patch,
-            batch_size=4 if dimensions == "2d" else 2,
+            batch_size=4 if dimensions == "2d" else 1,
             network={"name": "BasicUNet", "kwargs": {"features": FEATURES}},
             effort={"steps": steps},
             device="cpu",
