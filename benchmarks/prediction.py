@@ -1,9 +1,9 @@
 """How fast, how exact and how large a prediction is, beside other tools.
 
-    python benchmarks/prediction.py train 2d DATA/mc2d-u2os-fkhr-dna model2d
-    python benchmarks/prediction.py train 3d DATA/zarr-idr6001240-blastocyst model3d
-    python benchmarks/prediction.py run model2d IMAGE --size 4096 4096
-    python benchmarks/prediction.py run model3d IMAGE --size 64 512 512
+    python benchmarks/prediction.py train 2d DATA/mc2d-u2os-fkhr-dna NAME
+    python benchmarks/prediction.py train 3d DATA/restore3d-dna-widefield-confocal NAME
+    python benchmarks/prediction.py run NAME IMAGE --size 4096 4096
+    python benchmarks/prediction.py run NAME IMAGE --size 64 512 512
 
 ``train`` trains a BasicUNet of MONAI (BatchNorm, 32 to 256 features) on real images
 first: on random weights a halo of 16 pixels would do. ``run`` predicts one image with
@@ -47,12 +47,9 @@ def train(dimensions: str, data: Path, model: Path, steps: int) -> None:
         ]
         patch = {"y": 128, "x": 128}
     else:
-        stack = open_image(next(data.glob("*.zarr")))
-        crop = {"y": slice(0, 256), "x": slice(0, 256)}
-        stack = (
-            stack.crop(crop) if "time" not in stack.axes else stack.select("time", 0)
-        )
-        pairs = [(stack.select("channel", 0), stack.select("channel", 1))]
+        files = [f"registered_{name}_zyx.tif" for name in ("widefield", "confocal")]
+        source, target = (open_image(data / file, axes="zyx") for file in files)
+        pairs = [(source, target)]
         patch = {"z": 16, "y": 48, "x": 48}
     with tempfile.TemporaryDirectory() as runs:
         config = TrainConfig(
