@@ -16,8 +16,8 @@ from napari_im2im.models.archive import is_safe_name
 if TYPE_CHECKING:
     from bioimageio.spec.model.v0_5 import ModelDescr
 
-_PARSER = threading.Lock()
-"""bioimageio.spec has one YAML parser for all threads, which mixes up documents."""
+_ONE_AT_A_TIME = threading.Lock()
+"""bioimageio.spec shares a YAML parser and its contexts among all threads."""
 
 DESCRIPTION_NAMES = ("bioimageio.yaml", "rdf.yaml", "model.yaml")
 """Names of a description, most telling first; ``anything.`` may stand before."""
@@ -83,6 +83,11 @@ def read_description(path: Path) -> Description:
         If it isn't a valid description of a model, or names a file that is
         absolute or outside the package.
     """
+    with _ONE_AT_A_TIME:
+        return _read(path)
+
+
+def _read(path: Path) -> Description:
     from bioimageio.spec.utils import read_yaml
     from ruyaml.error import YAMLError
 
@@ -90,8 +95,7 @@ def read_description(path: Path) -> Description:
         raise ModelError(f"{path} is too large to be the description of a model.")
     raw = path.read_bytes()
     try:
-        with _PARSER:
-            content: Any = read_yaml(raw.decode("utf-8"))
+        content: Any = read_yaml(raw.decode("utf-8"))
     except (YAMLError, UnicodeDecodeError) as error:
         raise ModelError(
             f"{path} is not valid YAML: {' '.join(str(error).split())}"
