@@ -61,8 +61,13 @@ def take_all(folder: Path, steps: int) -> None:
 
 def take_training(viewer: napari.Viewer, dock: Any, folder: Path, steps: int) -> None:
     """Take the Train dock before, during and after a training."""
-    dock.form.options.set_value("effort.steps", steps)
-    dock.form.options.set_value("effort.patience", None)
+    # Small enough to look like a training after a minute on a CPU.
+    for option, value in (
+        ("effort.steps", steps),
+        ("network.size", "small"),
+        ("patch", {"y": 96, "x": 96}),
+    ):
+        dock.form.options.set_value(option, value)
     work(1)
     dock.form.effort.setCurrentIndex(0)
     picture(viewer, folder / "train-before")
