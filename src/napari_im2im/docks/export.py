@@ -162,7 +162,7 @@ class ExportWidget(Dock):
             model=self.path,
             output=Path(self.output.text()).expanduser(),
             metadata=Metadata.model_validate(self.form.draft()),
-            formats=[name for name, box in self.formats.items() if box.isChecked()],  # type: ignore[arg-type]
+            formats=[name for name, box in self.formats.items() if box.isChecked()],
         )
         self.checks.clear()
         self._start(partial(_export, config), self._hear, lambda _: None)
@@ -230,6 +230,22 @@ class ExportWidget(Dock):
         dialog.open()
 
 
+def open_export(viewer: napari.Viewer, path: str | Path) -> ExportWidget:
+    """Open the Export page of a model beside the other docks.
+
+    Parameters
+    ----------
+    viewer
+        The window.
+    path
+        Run folder, package folder or zip.
+    """
+    page = ExportWidget(viewer, path)
+    dock = viewer.window.add_dock_widget(page, name="Export", area="right", tabify=True)
+    dock.raise_()
+    return page
+
+
 class CheckList(QWidget):  # type: ignore[misc]
     """The checks of an export, each on its line with a mark and a sentence."""
 
@@ -278,21 +294,19 @@ def _row(*widgets: QWidget) -> QWidget:
 
 
 def _describe(path: Path) -> Generator[Described]:
-    from napari_im2im.zoo.export.covers import cover_picture
     from napari_im2im.zoo.export.drafts import (
         load_draft,
         open_model,
         suggest_metadata,
     )
+    from napari_im2im.zoo.export.staging import draw_cover
 
     package = open_model(path)
-    source, result = package.test_inputs()[0], package.test_outputs()[0]
-    cover = cover_picture(package.inputs[0], source, package.outputs[0], result)
-    sizes = " × ".join(map(str, source.shape))
+    sizes = " × ".join(map(str, package.test_inputs()[0].shape))
     axes = "/".join(package.inputs[0].axis_names)
     yield Described(
         load_draft(path) or suggest_metadata(package),
-        QImage.fromData(cover),
+        QImage.fromData(draw_cover(package)),
         f"The test image is the model's own, {sizes} ({axes}); it becomes the sample "
         "and, with its prediction, the cover.",
         str((package.config.get("parent") or {}).get("path") or ""),
