@@ -18,6 +18,7 @@ from pydantic_settings import BaseSettings, CliSettingsSource, CliSubCommand
 
 from napari_im2im.cli.options import Option, nearest, options_of
 from napari_im2im.errors import ConfigError
+from napari_im2im.training.presets import overlay
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -63,7 +64,7 @@ def parse_command(words: Sequence[str], commands: Mapping[str, type[Any]]) -> Co
     if given.get("config"):
         values = _read_yaml(Path(given["config"]))
     for layer in (given, free):
-        values = _merge(values, layer)
+        values = overlay(values, layer)
     try:
         command: Command = model.model_validate(values)
     except ValidationError as error:
@@ -213,16 +214,6 @@ def _insert(tree: dict[str, Any], key: str, value: Any) -> None:
     for part in path:
         tree = tree.setdefault(part, {})
     tree[last] = value
-
-
-def _merge(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any]:
-    """Return nested mappings laid over each other; ``above`` wins."""
-    merged = dict(below)
-    for key, value in above.items():
-        under = merged.get(key)
-        both = isinstance(value, dict) and isinstance(under, dict)
-        merged[key] = _merge(under, value) if both else value  # type: ignore[arg-type]
-    return merged
 
 
 def _read_yaml(path: Path) -> dict[str, Any]:
