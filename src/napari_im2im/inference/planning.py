@@ -201,8 +201,13 @@ def most_pixels(device: str, precision: str) -> int:
     usable = free_memory(device) * _SHARE_OF_FREE
     if device == "cpu":
         usable = min(usable, _LARGEST_ON_CPU)
-    per_pixel = _BYTES_PER_PIXEL if precision == "float32" else _BYTES_PER_PIXEL // 2
-    return max(1, int(usable / per_pixel))
+    return max(1, int(usable / tile_bytes(1, precision)))
+
+
+def tile_bytes(pixels: int, precision: str) -> int:
+    """Estimate the bytes that a tile needs while it is computed."""
+    half = precision != "float32"
+    return pixels * (_BYTES_PER_PIXEL // 2 if half else _BYTES_PER_PIXEL)
 
 
 def free_memory(device: str) -> int:

@@ -13,6 +13,7 @@ from napari_im2im.events import (
     Progress,
     TileDone,
 )
+from napari_im2im.folders import check_writable
 from napari_im2im.inference.journal import Journal
 from napari_im2im.inference.outputs import check_paths
 from napari_im2im.inference.pipeline import Pipeline, Shrunk
@@ -69,7 +70,7 @@ def predict_events(
     from napari_im2im.models.runtimes import load_runtime
 
     package = load_package(config.model)
-    opened = list(images) if images is not None else _opened(config)
+    opened = list(images) if images is not None else opened_images(config)
     engine = config.engine
     if config.resume and config.output is not None:
         header = _header(config)
@@ -99,7 +100,8 @@ def predict_events(
             loaded.close()
 
 
-def _opened(config: PredictConfig) -> list[Image]:
+def opened_images(config: PredictConfig) -> list[Image]:
+    """Return the images that a job names, unread, one for each input of the model."""
     from napari_im2im.images import open_image
 
     if not config.inputs:
@@ -134,6 +136,9 @@ def predict_with(
     setup = yield from prepare_prediction(
         model, runtime, config, images, header, measuring
     )
+    if config.output is not None and not header:
+        needed = sum(target.disk_bytes for target in setup.targets)
+        check_writable(config.output.parent, needed)
     journal = _journal(config, setup, header)
     jobs = setup.remaining(journal.done if journal else set())
     total = len(setup.jobs)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import shutil
 from dataclasses import dataclass, field
 from itertools import product
@@ -58,6 +59,19 @@ class Target:
     array: Any = None
     raw: Any = None
     _tail: list[Operation] = field(default_factory=list)
+
+    @property
+    def bytes(self) -> int:
+        """Size of its pixels, uncompressed."""
+        return math.prod(self.layout.shape) * self.layout.dtype.itemsize
+
+    @property
+    def disk_bytes(self) -> int:
+        """Most bytes on disk: a file that isn't Zarr is made of a Zarr store."""
+        if self.path is None:
+            return 0
+        copies = (1 if self.path.suffix == ".zarr" else 2) + self.deferred
+        return copies * self.bytes
 
     @property
     def _store(self) -> Path | None:

@@ -1,0 +1,148 @@
+"""What a prediction would do and need, without a single tile."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from napari_im2im.events import Event
+from napari_im2im.folders import check_writable
+from napari_im2im.inference.planning import tile_bytes
+from napari_im2im.inference.setup import prepare_prediction
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Generator, Mapping, Sequence
+    from pathlib import Path
+
+    from napari_im2im.images.image import Image
+    from napari_im2im.inference.config import PredictConfig
+    from napari_im2im.inference.setup import Setup
+
+
+@dataclass(frozen=True)
+class PredictionForecast(Event):
+    """What a prediction would do and need.
+
+    ``memory`` is estimated, in bytes on the device, for one tile; ``size`` are the
+    bytes of the outputs, and ``disk`` those that writing them needs at most.
+    """
+
+    model: str
+    image: str
+    output: Path | None
+    shapes: tuple[Mapping[str, int], ...]
+    tiles: int
+    tile_shape: Mapping[str, int]
+    halo: Mapping[str, int]
+    engine: str
+    device: str
+    message: str
+    memory: int
+    size: int
+    disk: int
+
+    def describe(self) -> str:
+        """Return it in sentences."""
+        shapes = ", ".join(
+            " × ".join(f"{axis} {size}" for axis, size in shape.items())
+            for shape in self.shapes
+        )
+        tile = " × ".join(map(str, self.tile_shape.values()))
+        goes = f" to {self.output}" if self.output else ""
+        lines = [
+            f"{self.image} → {self.model}: {shapes}, {_size(self.size)}{goes}.",
+            f"{self.tiles:,} tiles of {tile} with {self.engine} on {self.device}, "
+            f"about {_size(self.memory)} of memory each"
+            + (f", up to {_size(self.disk)} of disk." if self.output else "."),
+            self.message,
+        ]
+        return "\n".join(line for line in lines if line)
+
+
+def forecast_prediction(
+    config: PredictConfig,
+    images: Sequence[Image] | None = None,
+    *,
+    trusted: Collection[str] = (),
+) -> PredictionForecast:
+    """Make all checks and choices of a prediction, but compute and write no tile.
+
+    The model is loaded; statistics that its preprocessing needs are those of the
+    whole image, which is read for them.
+
+    Parameters
+    ----------
+    config
+        What to predict, with which model.
+    images
+        One image for each input of the model; default: the files of ``config``.
+    trusted
+        sha256 of the code that the user agreed to run.
+
+    Raises
+    ------
+    ConfigError
+        If image and model don't fit, or the output can't be written.
+    ImageError
+        If the image can't be read.
+    ModelError
+        If the model can't be applied.
+    """
+    from napari_im2im.inference.prediction import opened_images
+    from napari_im2im.models.package import load_package
+    from napari_im2im.models.runtimes import load_runtime
+
+    package = load_package(config.model)
+    opened = list(images) if images is not None else opened_images(config)
+    runtime = load_runtime(
+        package,
+        engine=config.engine,
+        device=config.device,
+        precision=config.precision,
+        trusted=trusted,
+    )
+    try:
+        setup = _result(prepare_prediction(package, runtime, config, opened, {}))
+    finally:
+        runtime.close()
+    disk = sum(target.disk_bytes for target in setup.targets)
+    if config.output is not None:
+        check_writable(config.output.parent, disk)
+    layouts = [target.layout for target in setup.targets]
+    plan = setup.plan
+    return PredictionForecast(
+        model=package.name,
+        image=opened[0].name,
+        output=config.output,
+        shapes=tuple(
+            dict(zip(layout.axes, layout.shape, strict=True)) for layout in layouts
+        ),
+        tiles=len(setup.jobs),
+        tile_shape=plan.tile_shape,
+        halo=plan.halo,
+        engine=runtime.engine,
+        device=runtime.device,
+        message=plan.message,
+        memory=tile_bytes(math.prod(plan.tile_shape.values()), config.precision),
+        size=sum(target.bytes for target in setup.targets),
+        disk=disk,
+    )
+
+
+def _result(events: Generator[Event, None, Setup]) -> Setup:
+    """Return what a generator returns at its end."""
+    while True:
+        try:
+            next(events)
+        except StopIteration as end:
+            setup: Setup = end.value
+            return setup
+
+
+def _size(size: int) -> str:
+    """Return bytes as people say them."""
+    for unit, factor in (("GB", 1e9), ("MB", 1e6), ("kB", 1e3)):
+        if size >= factor:
+            return f"{size / factor:.3g} {unit}"
+    return f"{size} bytes"
