@@ -1,7 +1,11 @@
 """Training and predicting from the command line, from files to files."""
 
+import json
+import shutil
+
 import numpy as np
 import pytest
+import yaml
 
 from napari_im2im.cli import DONE, FAILED, MISUSED, main
 from napari_im2im.images import Image, open_image, save_image
@@ -73,3 +77,68 @@ def test_a_missing_model_fails_with_a_sentence(folder, capsys):
     assert (
         "There is no file and no model named no-such-model" in capsys.readouterr().err
     )
+
+
+def lines(capsys):
+    return [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+
+
+def test_a_dry_run_of_a_prediction_writes_nothing(model, folder, capsys):
+    output = folder / "dry"
+    assert predict(model, folder, "--output", str(output), "--dry-run") == DONE
+    assert "1 tiles of" in capsys.readouterr().out
+    assert (
+        predict(model, folder, "--output", str(output), "--dry-run", "--json") == DONE
+    )
+    forecasts = lines(capsys)
+    assert [forecast["event"] for forecast in forecasts] == ["PredictionForecast"] * 2
+    assert forecasts[0]["shapes"][0]["y"] == 64
+    assert forecasts[0]["disk"] >= forecasts[0]["size"] >= 64 * 80 * 4
+    assert not output.exists()
+
+
+def test_a_dry_run_of_a_training_writes_nothing(folder, capsys):
+    words = [
+        *("train", "--preset", "restoration-2d", "--output", str(folder / "none")),
+        *("--data.inputs", str(folder / "*_in.ome.tif")),
+        *("--data.targets", str(folder / "*_out.ome.tif")),
+        *("--patch.y", "32", "--patch.x", "32", "--device", "cpu", "--dry-run"),
+    ]
+    assert main(words) == DONE
+    sentences = capsys.readouterr().out
+    assert "y 32 × x 32 pixels, 16 at a time" in sentences
+    assert main([*words, "--json"]) == DONE
+    (forecast,) = lines(capsys)
+    assert (forecast["event"], forecast["network"]) == ("TrainingForecast", "UNet")
+    assert forecast["steps"] == 100 * forecast["steps_per_epoch"]
+    assert not (folder / "none").exists()
+
+
+def test_json_tells_each_event_of_a_prediction(model, folder, capsys):
+    assert predict(model, folder, "--output", str(folder / "json"), "--json") == DONE
+    events = lines(capsys)
+    finished = [each for each in events if each["event"] == "PredictionFinished"]
+    assert [each["outputs"][0]["file"] for each in finished] == [
+        str(folder / "json" / f"{n}_in_twice.ome.tif") for n in range(2)
+    ]
+    assert all("event" in each for each in events)
+
+
+def test_a_full_disk_is_noticed_before_the_first_tile(
+    model, folder, capsys, monkeypatch
+):
+    usage = shutil.disk_usage(folder)._replace(free=1000)
+    monkeypatch.setattr(shutil, "disk_usage", lambda path: usage)
+    assert predict(model, folder, "--output", str(folder / "full")) == FAILED
+    assert "but the disk has 0.0 GB" in capsys.readouterr().err
+    assert list((folder / "full").iterdir()) == []
+
+
+def test_presets_are_listed_and_shown_as_yaml(capsys):
+    assert main(["presets"]) == DONE
+    assert "labelfree-3d" in capsys.readouterr().out
+    assert main(["presets", "--show", "labelfree-2d"]) == DONE
+    shown = yaml.safe_load(capsys.readouterr().out)
+    assert shown["loss"] == {"l1": 0.5, "ssim": 0.5}
+    assert main(["train", "--preset", "labelfre-2d"]) == MISUSED
+    assert "did you mean labelfree-2d" in capsys.readouterr().err

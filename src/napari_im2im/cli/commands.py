@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from napari_im2im.cli.demo import Demo
 from napari_im2im.cli.evaluate import Evaluate
+from napari_im2im.cli.export import Export
 from napari_im2im.cli.models import Models
 from napari_im2im.cli.predict import Predict
+from napari_im2im.cli.presets import Presets
 from napari_im2im.cli.test import Test
 from napari_im2im.cli.train import Train
 from napari_im2im.cli.zoo import Zoo
@@ -14,8 +16,10 @@ COMMANDS = {
     "train": Train,
     "predict": Predict,
     "evaluate": Evaluate,
+    "presets": Presets,
     "models": Models,
     "demo": Demo,
     "zoo": Zoo,
     "test": Test,
+    "export": Export,
 }

@@ -9,7 +9,9 @@ from typing import TYPE_CHECKING
 
 from pydantic import Field
 
+from napari_im2im.cli.json_lines import JsonOption, json_line
 from napari_im2im.errors import ConfigError, Im2ImError, ModelError
+from napari_im2im.folders import check_writable
 from napari_im2im.inference.config import PredictConfig
 
 if TYPE_CHECKING:
@@ -26,7 +28,7 @@ _FILE_SUFFIXES = (
 )
 
 
-class Predict(PredictConfig):
+class Predict(JsonOption, PredictConfig):
     """Apply a model to image files.
 
     Each input of the model takes one --inputs pattern; a model with one input
@@ -46,6 +48,9 @@ class Predict(PredictConfig):
         default_factory=list,
         description="SHA-256 of the code of a model that may run it.",
     )
+    dry_run: bool = Field(
+        False, description="Say what would run, read the images, and stop there."
+    )
 
     def run(self) -> None:
         """Predict, and name the written files on stdout."""
@@ -55,14 +60,16 @@ class Predict(PredictConfig):
                 "--model NAME --inputs 'images/*.tif'."
             )
         from napari_im2im.api import load_model
-        from napari_im2im.cli.console import follow, results, status
-        from napari_im2im.inference.prediction import predict_events
+        from napari_im2im.cli.console import results, status
 
         package = load_model(self.model)
-        common = self.model_dump(exclude={"config", "trust"}, exclude_unset=True)
+        own = {"config", "trust", "dry_run", "json_lines"}
+        common = self.model_dump(exclude=own, exclude_unset=True)
         tasks = plan(self.inputs, len(package.inputs), self.output, package.name)
         if not (self.overwrite or self.resume):
             _refuse_existing(tasks)
+        for folder in {task.output.parent for task in tasks}:
+            check_writable(folder)
         failures = []
         for task in tasks:
             job = PredictConfig.model_validate(
@@ -73,20 +80,38 @@ class Predict(PredictConfig):
                     "output": task.output,
                 }
             )
-            task.output.parent.mkdir(parents=True, exist_ok=True)
             try:
-                follow(predict_events(job, trusted=self.trust), task.inputs[0].name)
+                self._do(job, task)
             except Im2ImError as error:
                 if len(tasks) == 1:
                     raise
                 status.print(f"[red]{task.inputs[0]}:[/red] {error}", soft_wrap=True)
                 failures.append(task.inputs[0].name)
             else:
-                results.print(str(task.output))
+                if not (self.dry_run or self.json_lines):
+                    results.print(str(task.output))
         if failures:
             raise ModelError(
                 f"{len(failures)} of {len(tasks)} images failed: {', '.join(failures)}."
             )
+
+    def _do(self, job: PredictConfig, task: PredictionTask) -> None:
+        """Predict one image, or say what that would be."""
+        from napari_im2im.cli.console import follow, results
+
+        if self.dry_run:
+            from napari_im2im.inference.forecast import forecast_prediction
+
+            forecast = forecast_prediction(job, trusted=self.trust)
+            results.print(
+                json_line(forecast) if self.json_lines else forecast.describe()
+            )
+            return
+        from napari_im2im.inference.prediction import predict_events
+
+        task.output.parent.mkdir(parents=True, exist_ok=True)
+        events = predict_events(job, trusted=self.trust)
+        follow(events, task.inputs[0].name, json_lines=self.json_lines)
 
 
 @dataclass(frozen=True)

@@ -3,20 +3,37 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
-from pydantic import Field
+from pydantic import Field, model_validator
+from rich.markup import escape
 
+from napari_im2im.cli.json_lines import JsonOption, json_line
 from napari_im2im.errors import ConfigError
 from napari_im2im.training.config import TrainConfig
+from napari_im2im.training.presets import with_preset
 
 
-class Train(TrainConfig):
+class Train(JsonOption, TrainConfig):
     """Train a model on pairs of image files."""
 
     config: Path | None = Field(
         None,
         description="YAML file with any of these keys; options override it.",
     )
+    preset: str | None = Field(
+        None,
+        description="Recipe that fills in what isn't said; see 'napari-im2im presets'.",
+    )
+    dry_run: bool = Field(
+        False, description="Say what would run, read the images, and stop there."
+    )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _fill_in(cls, values: dict[str, Any]) -> dict[str, Any]:
+        preset = values.get("preset")
+        return with_preset(preset, values) if preset else values
 
     def run(self) -> None:
         """Train, and name the model package on stdout."""
@@ -27,13 +44,21 @@ class Train(TrainConfig):
             )
         from napari_im2im.cli.console import follow, metrics_line, results, status
         from napari_im2im.events import TrainingFinished
+        from napari_im2im.training.forecast import forecast_training
         from napari_im2im.training.loop import train_events
 
+        own = {"config", "preset", "dry_run", "json_lines"}
         job = TrainConfig.model_validate(
-            self.model_dump(exclude={"config"}, exclude_unset=True)
+            self.model_dump(exclude=own, exclude_unset=True)
         )
-        last = follow(train_events(job), "Training")
-        if isinstance(last, TrainingFinished):
+        if self.dry_run:
+            forecast = forecast_training(job)
+            results.print(
+                json_line(forecast) if self.json_lines else forecast.describe()
+            )
+            return
+        last = follow(train_events(job), "Training", json_lines=self.json_lines)
+        if isinstance(last, TrainingFinished) and not self.json_lines:
             sentence = f"Finished: {last.reason}. {metrics_line(last.metrics)}"
-            status.print(sentence, soft_wrap=True)
+            status.print(escape(sentence), soft_wrap=True)
             results.print(str(last.package))
