@@ -102,7 +102,7 @@ def take_all(folder: Path, nickname: str) -> None:
     viewer = napari.Viewer()
     viewer.window.resize(*SIZE)
     dock = open_dock(viewer, "Model Zoo")
-    wait(lambda: dock._index is not None and dock._reading is None)
+    wait(lambda: dock.catalogue.index is not None and not dock.catalogue.reading)
     work(2)
     dock.view.choose(next(e.key for e in dock.entries.entries if e.summary.tags))
     work(1)

@@ -111,7 +111,8 @@ def dock(make_napari_viewer, qtbot, zoo):
 
 def wait_for_list(qtbot, dock) -> None:
     qtbot.waitUntil(
-        lambda: dock._index is not None and dock._reading is None, timeout=60_000
+        lambda: dock.catalogue.index is not None and not dock.catalogue.reading,
+        timeout=60_000,
     )
 
 
@@ -125,8 +126,11 @@ def wait_idle(qtbot, dock) -> None:
 
 def test_search_and_filters(dock, qtbot) -> None:
     everything = titles(dock)
-    assert len(everything) == 9
-    assert "9 of 9 models · list of" in dock.status.text()
+    assert {"Doubling", "SEM_n2v", "StarDist H&E Nuclei Segmentation"} <= set(
+        everything
+    )
+    count = len(everything)
+    assert f"{count} of {count} models · list of" in dock.status.text()
     dock.search.text.setText("stardist")
     qtbot.waitUntil(lambda: titles(dock) == ["StarDist H&E Nuclei Segmentation"])
     dock.search.clear()
@@ -137,7 +141,7 @@ def test_search_and_filters(dock, qtbot) -> None:
     assert "SEM_n2v" in titles(dock)
     dock.search.clear()
     dock.search.installed.setChecked(True)
-    assert titles(dock) == []
+    assert not {"Doubling", "SEM_n2v"} & set(titles(dock))
     dock.search.clear()
     dock.search.runs.setChecked(True)
     assert set(titles(dock)) < set(everything)
@@ -145,7 +149,7 @@ def test_search_and_filters(dock, qtbot) -> None:
 
 
 def test_a_model_that_cannot_run_says_why(dock, sentences) -> None:
-    keys = {e.key: e for e in dock._all.values()}
+    keys = {e.key: e for e in dock.catalogue.entries.values()}
     assert keys["greedy-whale"].compatibility.reason
     dock.view.choose("greedy-whale")
     dock.refresh()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -22,17 +21,16 @@ from superqt import QCollapsible
 
 from napari_im2im.docks.advice import Advice
 from napari_im2im.docks.dock import Dock
-from napari_im2im.docks.job import Job
+from napari_im2im.docks.export import open_export
 from napari_im2im.docks.job_row import sentence
 from napari_im2im.docks.layers import layer_to_image
+from napari_im2im.docks.model_zoo_catalogue import Catalogue
 from napari_im2im.docks.model_zoo_detail import ModelDetail
 from napari_im2im.docks.model_zoo_jobs import (
-    Covers,
     Opened,
     Scores,
     agree,
     open_model,
-    read_covers,
     read_scores,
     recognise,
     run_test,
@@ -45,17 +43,8 @@ from napari_im2im.docks.opening import open_dock
 from napari_im2im.docks.settings import load_settings, remember
 from napari_im2im.errors import Im2ImError
 from napari_im2im.events import Event, Message, Progress
-from napari_im2im.zoo.catalogue import (
-    Entry,
-    LocalModels,
-    RunsHere,
-    catalogue_events,
-    local_entries,
-    zoo_entries,
-)
 from napari_im2im.zoo.compatibility import Fit, check_fits
 from napari_im2im.zoo.download import Downloaded, download_events
-from napari_im2im.zoo.index import IndexRead, ZooIndex, licences
 from napari_im2im.zoo.settings import ZooSettings
 from napari_im2im.zoo.testing import FormatTested, PackageTested
 
@@ -66,6 +55,7 @@ if TYPE_CHECKING:
     import napari
     from qtpy.QtGui import QDragEnterEvent, QDropEvent, QShowEvent
 
+    from napari_im2im.zoo.catalogue import Entry
     from napari_im2im.zoo.sources import Source
 
 _COVER_DELAY = 250
@@ -89,7 +79,7 @@ class ModelZooWidget(Dock):
         self.detail = ModelDetail()
         self.status = sentence("")
         self.test_button = QPushButton("Test")
-        self.test_button.setToolTip("Runs the model on its own test image")
+        self.export_button = QPushButton("Export…")
         self.open_button = QPushButton("Open a file…")
         self.reload_button = QPushButton("Refresh the list")
         self.reload_button.setAccessibleName("Refresh the list")
@@ -97,13 +87,8 @@ class ModelZooWidget(Dock):
         self.address.setPlaceholderText(ZooSettings().index_url)
         self.address.setAccessibleName("Address of the list of models")
         self.address.setToolTip("Address of the list of models; empty: the default")
-        self._all: dict[str, Entry] = {}
-        self._opened: dict[str, Entry] = {}
-        self._local: tuple[Entry, ...] = ()
-        self._index: ZooIndex | None = None
+        self.catalogue = Catalogue(self)
         self._scores: dict[str, dict[str, float]] = {}
-        self._asked_covers: set[str] = set()
-        self._reading: Job | None = None
         self._choose_next = ""
         self._cover_timer = QTimer(self)
         self._cover_timer.setSingleShot(True)
@@ -131,7 +116,7 @@ class ModelZooWidget(Dock):
         buttons = QWidget()
         row = QHBoxLayout(buttons)
         row.setContentsMargins(0, 0, 0, 0)
-        for button in (self.test_button, self.open_button):
+        for button in (self.test_button, self.export_button, self.open_button):
             button.setAccessibleName(button.text())
             row.addWidget(button, 1)
         fold = QCollapsible("Options", expandedIcon="▾", collapsedIcon="▸")
@@ -146,12 +131,15 @@ class ModelZooWidget(Dock):
         body.addWidget(fold)
 
     def _connect(self) -> None:
+        self.catalogue.changed.connect(self._list_changed)
+        self.catalogue.told.connect(self.status.setText)
         self.search.changed.connect(self._show_list)
         self.search.entered.connect(self.go)
         self.view.chosen.connect(self._show_detail)
         self.view.seen_changed.connect(self._cover_timer.start)
         self._cover_timer.timeout.connect(self._read_covers)
         self.test_button.clicked.connect(self.test)
+        self.export_button.clicked.connect(self.export)
         self.open_button.clicked.connect(self._ask_for_file)
         self.reload_button.clicked.connect(self.reload)
         self.address.editingFinished.connect(self._keep_address)
@@ -167,49 +155,10 @@ class ModelZooWidget(Dock):
 
     def reload(self) -> None:
         """Read the models of this computer, and the zoo's list, again."""
-        if self._reading is not None:
-            return
-        self.status.setText("Reading the list …")
-        job = Job(partial(catalogue_events, self.settings), self)
-        job.event.connect(self._hear_list)
-        job.failed.connect(self.status.setText)
-        job.ended.connect(self._list_read)
-        self._reading = job
-        job.start()
+        self.catalogue.reload(self.settings)
 
-    def _hear_list(self, event: Event) -> None:
-        match event:
-            case LocalModels(entries=entries):
-                self._local = entries
-                self._merge()
-            case IndexRead(index=index):
-                self._index = index
-                self.search.set_licences(licences(index.models))
-                self._merge()
-            case RunsHere(key=key, compatibility=compatibility):
-                if key in self._all:
-                    entry = replace(self._all[key], compatibility=compatibility)
-                    self._all[key] = entry
-                    self.refresh_soon()
-            case Progress(done=done, total=total):
-                self.status.setText(f"Reading descriptions: {done} of {total} …")
-            case Message(text=text):
-                self.status.setText(text)
-
-    def _list_read(self, _: str) -> None:
-        self._reading = None
-        self._show_list()
-
-    def _merge(self) -> None:
-        """Put all models together; what is known of them stays known."""
-        known = {key: entry.compatibility for key, entry in self._all.items()}
-        zoo = zoo_entries(self._index) if self._index is not None else []
-        self._all = {
-            entry.key: replace(
-                entry, compatibility=entry.compatibility or known.get(entry.key)
-            )
-            for entry in (*self._opened.values(), *self._local, *zoo)
-        }
+    def _list_changed(self) -> None:
+        self.search.set_licences(self.catalogue.licences)
         self._show_list()
 
     def _show_list(self) -> None:
@@ -218,44 +167,21 @@ class ModelZooWidget(Dock):
         image = self._selected_image() if self.search.fits.isChecked() else None
         shown = [
             entry
-            for entry in self._all.values()
+            for entry in self.catalogue.entries.values()
             if self.search.matches(entry)
             and (image is None or check_fits(entry.summary.inputs, image).fits)
         ]
         self.entries.show(sorted(shown, key=lambda entry: entry.title.casefold()))
         if self.view.choose(chosen):
             self._choose_next = ""
-        self._show_status(len(shown))
+        if not self.catalogue.reading:
+            self.status.setText(self.catalogue.status(len(shown)))
         self._show_detail()
         self._cover_timer.start()
 
-    def _show_status(self, shown: int) -> None:
-        if self._index is None:
-            if self._reading is None and not self._all:
-                self.status.setText("There is no list yet. Refresh when online.")
-            return
-        text = f"{shown} of {len(self._all)} models"
-        text += f" · list of {self._index.date:%d %B %Y}"
-        if self._index.problem:
-            text += f". Offline: {self._index.problem}"
-        self.status.setText(text)
-
     def _read_covers(self) -> None:
-        wanted = [
-            entry
-            for entry in self.view.in_sight()
-            if entry.summary.covers and entry.key not in self._asked_covers
-        ]
-        if not wanted:
-            return
-        self._asked_covers |= {entry.key for entry in wanted}
-        offline = self._index is not None and bool(self._index.problem)
-        job = Job(partial(read_covers, wanted, self.settings, offline), self)
-        job.event.connect(self._show_cover)
-        job.start()
-
-    def _show_cover(self, covers: Covers) -> None:
-        self.entries.set_covers(covers.images)
+        seen = self.view.in_sight()
+        self.catalogue.read_covers(seen, self.settings, self.entries)
 
     def _keep_address(self) -> None:
         address = self.address.text().strip()
@@ -288,8 +214,9 @@ class ModelZooWidget(Dock):
                 fit = check_fits(entry.summary.inputs, image)
             if entry.model is not None and entry.key not in self._scores:
                 self._scores[entry.key] = {}
-                offline = self._index is not None and bool(self._index.problem)
-                make = partial(read_scores, entry, self.settings, offline)
+                make = partial(
+                    read_scores, entry, self.settings, self.catalogue.offline
+                )
                 self._look(make, self._keep_scores)
             self.detail.show_entry(entry, fit, self._scores.get(entry.key))
         else:
@@ -307,13 +234,15 @@ class ModelZooWidget(Dock):
             return
         entry = self.view.entry
         if entry is not None:
-            entry = self._all.get(entry.key, entry)
+            entry = self.catalogue.entries.get(entry.key, entry)
         here = entry is not None and entry.folder is not None
         self.job_row.run_button.setText("Use in Predict" if here else "Get")
-        self.test_button.setEnabled(here)
-        self.test_button.setToolTip(
-            "Runs the model on its own test image" if here else "Get the model first"
-        )
+        for button, tip in (
+            (self.test_button, "Runs the model on its own test image"),
+            (self.export_button, "Makes a package for publication"),
+        ):
+            button.setEnabled(here)
+            button.setToolTip(tip if here else "Get the model first")
         self.job_row.show_advice([_advise(entry)])
 
     # -- what the buttons do --------------------------------------------------------
@@ -334,6 +263,12 @@ class ModelZooWidget(Dock):
         if entry is not None and entry.folder is not None and not self.running:
             self._with_consent(str(entry.folder), self._test)
 
+    def export(self) -> None:
+        """Open the page that makes a package of the chosen model."""
+        entry = self.view.entry
+        if entry is not None and entry.folder is not None:
+            open_export(self.viewer, entry.folder)
+
     def go(self, text: str) -> None:
         """Open what the search box names: a nickname, DOI, link or path."""
         self._look(partial(recognise, text), self._go)
@@ -347,7 +282,8 @@ class ModelZooWidget(Dock):
         if source.kind == "path":
             self.open_path(source.value)
             return
-        found = self._index.find(source.value) if self._index is not None else None
+        index = self.catalogue.index
+        found = index.find(source.value) if index is not None else None
         if found is not None:
             self.search.clear()
             self._choose_next = found.id
@@ -371,14 +307,13 @@ class ModelZooWidget(Dock):
                 size = describe_bytes(model.size)
                 self.job_row.show_status(f"{model.id} is here ({size}): {folder}")
                 self._choose_next = model.id
-                self._merge()
+                self.catalogue.merge()
 
     def _show_opened(self, opened: Opened) -> None:
         entry = opened.entry
-        self._opened[entry.key] = entry
         self._choose_next = entry.key
         self.search.clear()
-        self._merge()
+        self.catalogue.add(entry)
         for layer in opened.sample:
             self.viewer._add_layer_from_data(*layer)
         self.job_row.show_status(f"Opened {entry.title}.")
@@ -449,17 +384,7 @@ class ModelZooWidget(Dock):
     def showEvent(self, event: QShowEvent | None) -> None:
         """Look again for models that were trained in the meantime."""
         super().showEvent(event)
-        if self._reading is None:
-            self._look(_read_local, self._keep_local)
-
-    def _keep_local(self, entries: tuple[Entry, ...]) -> None:
-        if entries != self._local:
-            self._local = entries
-            self._merge()
-
-
-def _read_local() -> Any:
-    yield local_entries()
+        self.catalogue.look_again()
 
 
 def _advise(entry: Entry | None) -> Advice:
