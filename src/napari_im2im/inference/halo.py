@@ -46,8 +46,8 @@ def measure_halo(
         Pixels of the input at each end, by axis. The whole radius where windows of
         the largest size don't tell more.
     """
-    # Axes add up, and elsewhere in the image there may be twice as much.
-    share = tolerance / (2 * max(1, len(windows.geometry.axes)))
+    # Axes add up, and elsewhere in the image there may be more than in the sample.
+    share = tolerance / (4 * max(1, len(windows.geometry.axes)))
     halo = {}
     for axis in windows.geometry.axes:
         radius = max(field.radius[axis])
