@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from napari_im2im.cli.demo import Demo
+from napari_im2im.cli.doctor import Doctor
 from napari_im2im.cli.evaluate import Evaluate
 from napari_im2im.cli.export import Export
 from napari_im2im.cli.models import Models
@@ -19,6 +20,7 @@ COMMANDS = {
     "presets": Presets,
     "models": Models,
     "demo": Demo,
+    "doctor": Doctor,
     "zoo": Zoo,
     "test": Test,
     "export": Export,
