@@ -2,7 +2,7 @@
 
     xvfb-run -a -s "-screen 0 1400x900x24" python tools/screenshots.py
 
-Trains on the bundled sample and predicts with the result; each state is taken in
+Trains on the bundled sample and predicts with the bundled model; each state is taken in
 napari's dark and light theme. Settings and models of the user are not touched.
 """
 
@@ -29,18 +29,19 @@ FOLDER = Path(__file__).parents[1] / "docs" / "images"
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--steps", type=int, default=400, help="of the training")
+    parser.add_argument("--steps", type=int, default=200, help="of the training")
+    parser.add_argument("--dock", choices=("train", "predict"), help="default: both")
     parser.add_argument("--out", type=Path, default=FOLDER)
     arguments = parser.parse_args()
     arguments.out.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory() as home:
         os.environ["NAPARI_IM2IM_HOME"] = home
         os.environ["NAPARI_CONFIG"] = str(Path(home) / "napari.yaml")
-        take_all(arguments.out, arguments.steps)
+        take_all(arguments.out, arguments.steps, arguments.dock)
 
 
-def take_all(folder: Path, steps: int) -> None:
-    """Take every picture."""
+def take_all(folder: Path, steps: int, only: str | None) -> None:
+    """Take every picture, or those of one dock."""
     import napari
 
     from napari_im2im.docks.opening import open_dock, open_sample
@@ -53,9 +54,11 @@ def take_all(folder: Path, steps: int) -> None:
     predict = open_dock(viewer, "Predict")
     train = open_dock(viewer, "Train")
     work(2)
-    take_training(viewer, train, folder, steps)
-    train.view.try_button.click()
-    take_prediction(viewer, predict, folder)
+    if only != "predict":
+        take_training(viewer, train, folder, steps)
+    if only != "train":
+        open_dock(viewer, "Predict")
+        take_prediction(viewer, predict, folder)
     viewer.close()
 
 
@@ -65,7 +68,7 @@ def take_training(viewer: napari.Viewer, dock: Any, folder: Path, steps: int) ->
     for option, value in (
         ("effort.steps", steps),
         ("network.size", "small"),
-        ("patch", {"y": 96, "x": 96}),
+        ("patch", {"y": 64, "x": 64}),
     ):
         dock.form.options.set_value(option, value)
     work(1)
@@ -84,14 +87,20 @@ def take_training(viewer: napari.Viewer, dock: Any, folder: Path, steps: int) ->
 
 def take_prediction(viewer: napari.Viewer, dock: Any, folder: Path) -> None:
     """Take the Predict dock before, during and after a prediction."""
+    from napari_im2im.models.library import BUNDLED_FOLDER
+
+    dock.use_model(str(BUNDLED_FOLDER / "phase-to-fluorescence"))
     wait(lambda: dock._facts is not None)
     work(1)
     picture(viewer, folder / "predict-before")
     dock.options.set_value("tile", {"y": 256, "x": 256})
     dock.run()
-    wait(lambda: dock.job_row.bar.value() >= 8)
+    wait(lambda: dock.job_row.bar.value() >= 10)
     picture(viewer, folder / "predict-during")
     wait(lambda: not dock.running)
+    dock.actions.result.value = next(
+        layer for layer in dock.actions._results if layer.name.endswith("DAPI")
+    )
     dock.actions.truth.value = viewer.layers["DAPI"]
     dock.actions.measure.click()
     wait(lambda: "PCC" in dock.actions.outcome.text())

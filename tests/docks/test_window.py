@@ -6,6 +6,7 @@ from qtpy.QtGui import QKeySequence, QShortcut
 from qtpy.QtWidgets import QScrollArea
 
 from napari_im2im.docks.opening import PLUGIN, open_dock
+from napari_im2im.docks.settings import load_settings
 
 
 def press_keys(dock, keys):
@@ -80,6 +81,23 @@ def test_closing_the_window_ends_a_job(
     assert window.window._task_status_manager.is_busy()
     window.close()
     qtbot.waitUntil(lambda: job.closed, timeout=3000)
+
+
+def test_a_training_can_go_on_after_its_window_was_closed(
+    make_napari_viewer, qtbot, fake_training
+):
+    job = fake_training(steps=50, wait=0.05)
+    window = make_napari_viewer()
+    for name in ("phase", "DAPI"):
+        window.add_image(np.random.default_rng(0).random((64, 64)), name=name)
+    train = open_dock(window, "Train")
+    train.refresh()
+    train.run()
+    qtbot.waitUntil(lambda: "running" in load_settings())
+    window.close()
+    qtbot.waitUntil(lambda: job.closed, timeout=3000)
+    qtbot.wait(100)
+    assert load_settings()["running"]["folder"] == str(job.folder)
 
 
 def test_the_sample_opens_from_the_menu(window):

@@ -137,12 +137,15 @@ class Dock(QWidget):  # type: ignore[misc]
         self.refresh()
 
     def _look(
-        self, make: Callable[[], Generator[Any]], on_result: Callable[[Any], None]
+        self,
+        make: Callable[[], Generator[Any]],
+        on_result: Callable[[Any], None],
+        on_failure: Callable[[str], None] | None = None,
     ) -> None:
         """Read something that may take long, in a thread, and hear the result."""
         look = Job(make, self)
         look.event.connect(on_result)
-        look.failed.connect(self._show_failure)
+        look.failed.connect(on_failure or self._show_failure)
         look.start()
 
 

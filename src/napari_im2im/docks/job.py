@@ -77,7 +77,8 @@ class Job(QObject):  # type: ignore[misc]
     failed
         Emitted with a sentence where the job ended with an error.
     ended
-        Emitted at the very end with ``"finished"``, ``"stopped"`` or ``"failed"``.
+        Emitted at the very end with ``"finished"``, ``"stopped"``, ``"failed"``, or
+        ``"closed"`` where napari ended the job to close its window.
     """
 
     event = Signal(object)
@@ -98,6 +99,7 @@ class Job(QObject):  # type: ignore[misc]
         )
         self._worker.yielded.connect(self._hear)
         self._worker.errored.connect(self._report)
+        self._worker.aborted.connect(self._note_abort)
         self._worker.finished.connect(self._finish)
 
     def start(self) -> None:
@@ -120,6 +122,10 @@ class Job(QObject):  # type: ignore[misc]
         # napari itself shows the traceback of an error that nobody expected.
         self._end = "failed"
         self.failed.emit(f"An unexpected error ended the job: {error}")
+
+    def _note_abort(self) -> None:
+        if self._end == "finished":
+            self._end = "closed"
 
     def _finish(self) -> None:
         self.ended.emit(self._end)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from qtpy.QtCore import Qt, Signal
+from qtpy.QtCore import QSize, Qt, Signal
 from qtpy.QtGui import QKeySequence, QShortcut
 from qtpy.QtWidgets import (
     QHBoxLayout,
@@ -134,10 +134,14 @@ class JobRow(QWidget):  # type: ignore[misc]
         """Add a line that stays until the next job starts."""
         self._notes.addWidget(sentence(text))
 
+    def clear_notes(self) -> None:
+        """Remove the lines that stayed."""
+        _clear(self._notes)
+
     def set_running(self, running: bool) -> None:
         """Swap the primary button for Stop and the progress, or back."""
         if running:
-            _clear(self._notes)
+            self.clear_notes()
             _clear(self._sentences)
             self.bar.setRange(0, 0)
             self.stop_button.setEnabled(True)
@@ -171,16 +175,22 @@ class JobRow(QWidget):  # type: ignore[misc]
         self.stop_requested.emit()
 
 
+class _Sentence(QLabel):  # type: ignore[misc]
+    """A label whose smallest height is a line, not that of its narrowest shape."""
+
+    def minimumSizeHint(self) -> QSize:  # noqa: N802
+        return QSize(1, self.fontMetrics().height())
+
+
 def sentence(text: str) -> QLabel:
     """Return a label that wraps, can be selected, and never widens the dock."""
-    label = QLabel(text)
+    label = _Sentence(text)
     label.setWordWrap(True)
     label.setTextFormat(Qt.TextFormat.PlainText)
     label.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
     policy = QSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Minimum)
     policy.setHeightForWidth(True)
     label.setSizePolicy(policy)
-    label.setMinimumWidth(1)
     return label
 
 

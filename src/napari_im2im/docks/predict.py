@@ -128,6 +128,7 @@ class PredictWidget(Dock):
     def _read_model(self) -> None:
         """Read the description of the chosen model in a thread."""
         self._facts = None
+        self.job_row.clear_notes()
         model = self.model_picker.model
         if model is not None:
             self._look(partial(_describe_model, model), self._keep_facts)
@@ -259,7 +260,11 @@ class PredictWidget(Dock):
     def _measure(self, result: Layer, truth: Layer) -> None:
         self.actions.show_outcome("Measuring …")
         images = layer_to_image(result), layer_to_image(truth)
-        self._look(partial(_measure, *images), partial(self._show_measurement, result))
+        self._look(
+            partial(_measure, *images),
+            partial(self._show_measurement, result),
+            self.actions.show_outcome,
+        )
 
     def _show_measurement(self, result: Layer, measurement: Any) -> None:
         text, error = measurement

@@ -85,14 +85,14 @@ class PredictionRun:
             self.pace = event.seconds / max(pixels, 1)
 
     def end(self, end: str) -> None:
-        """Show how it ended: ``finished``, ``stopped`` or ``failed``."""
+        """Show how it ended, in the words of `Job.ended`."""
         took = describe_duration(time.monotonic() - self._begun)
         if end == "finished":
             self._row.show_status(f"Done in {took}.")
             return
         self.results.stop()
         kept = self.results.layers[:1]
-        text = f"{'Stopped' if end == 'stopped' else 'Ended'} after {took}."
+        text = f"{'Ended' if end == 'failed' else 'Stopped'} after {took}."
         if kept:
             text += f" What was done is kept as {kept[0].name}."
         self._row.show_status(text)

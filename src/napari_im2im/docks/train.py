@@ -121,7 +121,8 @@ class TrainWidget(Dock):
         remember(running={"folder": str(folder), **names})
 
     def _end(self, end: str) -> None:
-        remember(running=None)
+        if end != "closed":
+            remember(running=None)
         self.form.show()
         self.view.end(end)
 

@@ -121,12 +121,12 @@ class TrainingView(QWidget):  # type: ignore[misc]
             self._finish(event)
 
     def end(self, end: str) -> None:
-        """Show how it ended: ``finished``, ``stopped`` or ``failed``."""
+        """Show how it ended, in the words of `Job.ended`."""
         self._clock.stop()
         self.title.setText(f"Trained {self._name}")
         if end == "finished":
             return
-        word = "Stopped" if end == "stopped" else "Ended"
+        word = "Ended" if end == "failed" else "Stopped"
         kept = "The best model is kept." if self._package else "There is no model yet."
         self._row.show_status(f"{word}. {kept}")
 
