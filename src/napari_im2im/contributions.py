@@ -29,7 +29,8 @@ def load_sample_layers() -> list[LayerDataTuple]:
     for name, (data, arguments, kind) in zip(
         stains.channel_names, image_to_layer_data(stains), strict=True
     ):
-        layers.append((data, {**arguments, "name": name}, kind))
+        arguments |= {"name": name, "blending": "additive"}
+        layers.append((data, arguments, kind))
     return [
         (data, {**arguments, "metadata": dict(phase.metadata)}, kind)
         for data, arguments, kind in layers

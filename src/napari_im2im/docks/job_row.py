@@ -178,7 +178,7 @@ class JobRow(QWidget):  # type: ignore[misc]
 class _Sentence(QLabel):  # type: ignore[misc]
     """A label whose smallest height is a line, not that of its narrowest shape."""
 
-    def minimumSizeHint(self) -> QSize:  # noqa: N802
+    def minimumSizeHint(self) -> QSize:
         return QSize(1, self.fontMetrics().height())
 
 
