@@ -303,9 +303,9 @@ class ModelZooWidget(Dock):
                 self.job_row.show_progress(done, total, activity)
             case Message(text=text):
                 self.job_row.add_note(text)
-            case Downloaded(folder=folder, model=model):
+            case Downloaded(model=model):
                 size = describe_bytes(model.size)
-                self.job_row.show_status(f"{model.id} is here ({size}): {folder}")
+                self.job_row.show_status(f"{model.id} is on this computer ({size}).")
                 self._choose_next = model.id
                 self.catalogue.merge()
 

@@ -143,7 +143,6 @@ def reproduction_events(
     images = [
         _image(spec, array)
         for spec, array in zip(package.inputs, package.test_inputs(), strict=True)
-        if not spec.optional or array is not None
     ]
     expected = package.test_outputs()
     runnable = dict.fromkeys(f for _, f in usable_engines(package, device=device))
