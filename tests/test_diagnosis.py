@@ -82,7 +82,7 @@ def test_the_exit_code_says_whether_something_needed_is_broken(
     monkeypatch.setattr(diagnosis, "diagnose", lambda **options: iter([found]))
     assert main(["doctor"]) == (FAILED if broken else DONE)
     output = capsys.readouterr()
-    assert "a thing: mend it." in output.out
+    assert "a thing. → mend it." in output.out
     assert ("1 thing that is needed" in output.err) == broken
     main(["doctor", "--json"])
     assert json.loads(capsys.readouterr().out)["advice"] == "mend it"

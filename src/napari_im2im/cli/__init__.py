@@ -1,4 +1,4 @@
-"""The command line: ``napari-im2im train | predict | models | demo``.
+"""The command line: the commands of ``napari-im2im``.
 
 Exit codes: 0 done, 1 the job failed, 2 the command can't be understood,
 130 stopped with Ctrl-C.

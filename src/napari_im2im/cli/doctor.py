@@ -28,9 +28,9 @@ class Doctor(JsonOption):
             if self.json_lines:
                 results.print(json_line(finding))
                 continue
-            advice = f": {finding.advice}" if finding.advice else ""
-            mark = marks[finding.state]
-            results.print(f"[{mark}] {finding.topic:8} {finding.text}{advice}.")
+            advice = f" → {finding.advice}." if finding.advice else ""
+            text = f"{finding.topic:8} {finding.text.rstrip('.')}.{advice}"
+            results.print(f"[{marks[finding.state]}] {text}")
         if problems:
             what = "1 thing that is needed doesn't"
             if problems > 1:
