@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 
-from napari_im2im.errors import ConfigError, DataError, TrustError
+from napari_im2im.errors import ConfigError, TrustError
 from napari_im2im.events import Message, TrainingFinished
 from napari_im2im.images.image import Image
 from napari_im2im.models.package import ModelPackage, load_package
@@ -18,6 +18,8 @@ from napari_im2im.models.tensors import Step
 from napari_im2im.models.writing import write_package
 from napari_im2im.training.config import TrainConfig
 from napari_im2im.training.finetune import (
+    _OUTPUT_ARGUMENTS,
+    _changed_argument,
     freeze,
     open_start,
     scaling_of_start,
@@ -190,10 +192,26 @@ def test_a_wrong_pattern_says_what_there_is(
         prepare(config(parent, **changes), images(), on_cpu=True)
 
 
-def test_another_number_of_inputs_is_refused(parent: Path) -> None:
-    pairs = [(target, source) for source, target in images()]
-    with pytest.raises(DataError, match="reads 1 channel, but the input has 2"):
-        prepare(config(parent), pairs, on_cpu=True)
+def test_another_number_of_inputs_keeps_the_response(parent: Path) -> None:
+    pairs = [
+        (Image(np.stack([a.data, a.data]), ("channel", "y", "x"), name=a.name), b)
+        for a, b in images()
+    ]
+    preparation = prepare(config(parent), pairs, on_cpu=True)
+    assert "the input has 2 channels, not 1" in " ".join(preparation.notes)
+    pixels = torch.randn(1, 1, 32, 32)
+    before = load_network(load_package(parent)).eval()
+    with torch.inference_mode():
+        after = preparation.network.eval()(pixels.repeat(1, 2, 1, 1))
+        torch.testing.assert_close(after, before(pixels), atol=1e-4, rtol=1e-4)
+
+
+def test_a_number_that_no_argument_sets_is_refused(foreign: Path) -> None:
+    content = (foreign / "rdf.yaml").read_text()
+    (foreign / "rdf.yaml").write_text(content.replace("n_classes:", "n_stains:"))
+    package = load_package(foreign)
+    with pytest.raises(ConfigError, match="returns 2 channels and has no argument"):
+        _changed_argument(package, _OUTPUT_ARGUMENTS, 2, 3, "returns")
 
 
 def test_a_model_with_its_own_code_is_trained_when_trusted(foreign: Path) -> None:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 
-from napari_im2im.errors import ConfigError, DataError
+from napari_im2im.errors import ConfigError
 from napari_im2im.models.architecture import build_architecture
 from napari_im2im.models.networks import network_sizes
 from napari_im2im.models.package import load_package
@@ -38,6 +38,16 @@ _OUTPUT_ARGUMENTS = (
     "classes",
 )
 """What networks call their number of output channels."""
+
+_INPUT_ARGUMENTS = (
+    "in_channels",
+    "input_channels",
+    "n_channels_in",
+    "num_input_channels",
+    "in_ch",
+    "n_in",
+    "n_channels",
+)
 
 _FITTING_MEAN, _FITTING_STD = 2.0, 4.0
 """How far from mean 0 and standard deviation 1 (as a factor) images may be."""
@@ -143,32 +153,34 @@ def build_start(
     ------
     TrustError
         If it needs code that isn't trusted.
-    DataError
-        If the input images have other channels.
     ConfigError
-        If the number of output channels can't be changed, or nothing is left to
-        train.
+        If a number of channels can't be changed, or nothing is left to train.
     """
-    inputs = len(layout.input_channels)
-    wanted = _channels(package, "input")
-    if inputs != wanted:
-        raise DataError(
-            f"{package.name} reads {wanted} channel{'s' if wanted > 1 else ''}, but "
-            f"the input has {inputs}: choose as many with data.input_channels."
-        )
     network = load_network(package, trusted=trusted)
     architecture = package.weights["pytorch_state_dict"].architecture
     assert architecture is not None
     fresh: tuple[str, ...] = ()
     notes = [f"Starts from the weights of {package.name}."]
-    outputs, before = len(layout.target_channels), _channels(package, "output")
-    if outputs != before:
+    inputs, outputs = len(layout.input_channels), len(layout.target_channels)
+    before = _channels(package, "input"), _channels(package, "output")
+    if (inputs, outputs) != before:
         torch.manual_seed(config.seed)
-        network, architecture, fresh = _with_outputs(
-            package, network, before, outputs, trusted
-        )
+        changes = {
+            **_changed_argument(package, _INPUT_ARGUMENTS, before[0], inputs, "reads"),
+            **_changed_argument(
+                package, _OUTPUT_ARGUMENTS, before[1], outputs, "returns"
+            ),
+        }
+        network, architecture, fresh = _rebuilt(package, network, changes, trusted)
+    if inputs != before[0]:
         notes.append(
-            f"Its last layer is new: the target has {outputs} channels, not {before}."
+            f"Its first layer is adapted: the input has {inputs} channels, not "
+            f"{before[0]}."
+        )
+    if outputs != before[1]:
+        notes.append(
+            f"Its last layer is new: the target has {outputs} channels, not "
+            f"{before[1]}."
         )
     sizes = _sizes(package, network, layout, config)
     frozen = freeze(network, config, inputs, sizes)
@@ -283,40 +295,62 @@ def _layers_in_order(
     return list(dict.fromkeys(order))
 
 
-def _with_outputs(
-    package: ModelPackage,
-    network: torch.nn.Module,
-    before: int,
-    outputs: int,
-    trusted: Collection[str],
-) -> tuple[torch.nn.Module, Architecture, tuple[str, ...]]:
-    """Build the network with another number of outputs; keep what fits."""
-    entry = package.weights["pytorch_state_dict"]
-    assert entry.architecture is not None
-    kwargs = dict(entry.architecture.kwargs)
-    key = next((k for k in _OUTPUT_ARGUMENTS if kwargs.get(k) == before), None)
+def _changed_argument(
+    package: ModelPackage, names: Sequence[str], before: int, after: int, verb: str
+) -> dict[str, int]:
+    """Return the argument that sets a number of channels, with its new value."""
+    if before == after:
+        return {}
+    architecture = package.weights["pytorch_state_dict"].architecture
+    kwargs = architecture.kwargs if architecture is not None else {}
+    key = next((name for name in names if kwargs.get(name) == before), None)
     if key is None:
         raise ConfigError(
-            f"{package.name} returns {before} channels and has no argument to change "
-            f"that: choose as many target channels, not {outputs}."
+            f"{package.name} {verb} {before} channels and has no argument to change "
+            f"that: choose as many channels of the images, not {after}."
         )
-    architecture = replace(entry.architecture, kwargs={**kwargs, key: outputs})
-    changed = replace(
-        package,
-        weights={
-            **package.weights,
-            entry.format: replace(entry, architecture=architecture),
-        },
-    )
-    new = build_architecture(changed, trusted=trusted)
-    known, wanted = network.state_dict(), new.state_dict()
-    kept = {
-        name: value
-        for name, value in known.items()
-        if name in wanted and wanted[name].shape == value.shape
+    return {key: after}
+
+
+def _rebuilt(
+    package: ModelPackage,
+    network: torch.nn.Module,
+    changes: Mapping[str, int],
+    trusted: Collection[str],
+) -> tuple[torch.nn.Module, Architecture, tuple[str, ...]]:
+    """Build the network with other channels; keep the weights that fit.
+
+    A first layer that reads other channels gets the mean of its weights for each,
+    scaled so that its response stays as large as it was.
+    """
+    entry = package.weights["pytorch_state_dict"]
+    assert entry.architecture is not None
+    kwargs = {**entry.architecture.kwargs, **changes}
+    architecture = replace(entry.architecture, kwargs=kwargs)
+    weights = {
+        **package.weights,
+        entry.format: replace(entry, architecture=architecture),
     }
+    new = build_architecture(replace(package, weights=weights), trusted=trusted)
+    wanted, kept, fresh = new.state_dict(), {}, []
+    known = network.state_dict()
+    reads_other = any(name in _INPUT_ARGUMENTS for name in changes)
+    for name, value in wanted.items():
+        old = known.get(name)
+        if old is not None and old.shape == value.shape:
+            kept[name] = old
+        elif (
+            reads_other
+            and old is not None
+            and old.ndim > 2
+            and (old.shape[0], old.shape[2:]) == (value.shape[0], value.shape[2:])
+        ):
+            ratio = old.shape[1] / value.shape[1]
+            kept[name] = old.mean(1, keepdim=True).expand_as(value) * ratio
+        else:
+            fresh.append(name)
     new.load_state_dict(kept, strict=False)
-    return new, architecture, tuple(name for name in wanted if name not in kept)
+    return new, architecture, tuple(fresh)
 
 
 def _sizes(
