@@ -45,6 +45,7 @@ _COVER_WIDTH = 300
 class Described(Event):
     """What the page starts with: a draft, the cover, and the test image in words."""
 
+    name: str
     draft: dict[str, Any]
     cover: QImage
     data: str
@@ -65,7 +66,8 @@ class ExportWidget(Dock):
     def __init__(self, napari_viewer: napari.Viewer, package_path: str | Path) -> None:
         super().__init__(napari_viewer, "Export")
         self.path = Path(package_path)
-        self.title = QElidingLabel(str(self.path))
+        self.title = QElidingLabel(self.path.name)
+        self.title.setToolTip(str(self.path))
         self.form = ExportForm()
         self.parent_button = QPushButton("Take over from the parent model")
         self.load_button = QPushButton("Read from a file…")
@@ -185,6 +187,7 @@ class ExportWidget(Dock):
                 )
 
     def _fill(self, described: Described) -> None:
+        self.title.setText(described.name)
         self.form.set_draft(described.draft)
         picture = QPixmap.fromImage(described.cover)
         self.cover.setPixmap(
@@ -305,6 +308,7 @@ def _describe(path: Path) -> Generator[Described]:
     sizes = " × ".join(map(str, package.test_inputs()[0].shape))
     axes = "/".join(package.inputs[0].axis_names)
     yield Described(
+        package.name,
         load_draft(path) or suggest_metadata(package),
         QImage.fromData(draw_cover(package)),
         f"The test image is the model's own, {sizes} ({axes}); it becomes the sample "
@@ -317,7 +321,7 @@ def _take_over(path: Path, parent: str) -> Generator[Described]:
     from napari_im2im.zoo.export.drafts import open_model, take_over
 
     draft = take_over(open_model(path), open_model(Path(parent)))
-    yield Described(draft, QImage(), "", parent)
+    yield Described(parent, draft, QImage(), "", parent)
 
 
 def _export(config: ExportConfig) -> Generator[Event]:

@@ -68,8 +68,9 @@ class Field(QWidget):  # type: ignore[misc]
         return self.editor.text().strip()
 
     def set_value(self, value: Any) -> None:
-        """Show a value of `Metadata`."""
+        """Show a value of `Metadata`, from its beginning."""
         self.editor.setText(str(value or ""))
+        self.editor.setCursorPosition(0)
 
     def show_errors(self, errors: Mapping[str, str]) -> None:
         """Show what is wrong; the key is empty, or names a part of the entry."""
@@ -158,6 +159,7 @@ class Rows(QWidget):  # type: ignore[misc]
         self._layout.setSpacing(4)
         self.add_button = QPushButton(f"Add {title.lower()}")
         self.add_button.clicked.connect(lambda: self._add({}))
+        self._layout.addWidget(QLabel(f"{title}s"))
         self._layout.addWidget(self.error)
         self._layout.addWidget(self.add_button)
 
