@@ -93,10 +93,15 @@ def take_prediction(viewer: napari.Viewer, dock: Any, folder: Path) -> None:
     wait(lambda: dock._facts is not None)
     work(1)
     picture(viewer, folder / "predict-before")
+    viewer.layers["DAPI"].visible = False
     dock.options.set_value("tile", {"y": 256, "x": 256})
     dock.run()
-    wait(lambda: dock.job_row.bar.value() >= 10)
+    worker = dock.job._worker
+    wait(lambda: dock.job_row.bar.value() >= 8)
+    worker.pause()
+    work(1)  # until what was done before is shown
     picture(viewer, folder / "predict-during")
+    worker.resume()
     wait(lambda: not dock.running)
     dock.actions.result.value = next(
         layer for layer in dock.actions._results if layer.name.endswith("DAPI")
@@ -104,7 +109,8 @@ def take_prediction(viewer: napari.Viewer, dock: Any, folder: Path) -> None:
     dock.actions.truth.value = viewer.layers["DAPI"]
     dock.actions.measure.click()
     wait(lambda: "PCC" in dock.actions.outcome.text())
-    viewer.layers.pop()  # the map of the error
+    viewer.layers.remove(viewer.layers[-1])  # the map of the error
+    viewer.layers.selection.active = dock.actions.result.value
     dock.actions.compare.click()
     picture(viewer, folder / "predict-after")
 
