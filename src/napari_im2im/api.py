@@ -42,6 +42,7 @@ def train(
     input_axes: str | None = None,
     target_axes: str | None = None,
     on_event: Watcher | None = None,
+    trusted: Collection[str] = (),
     **options: Any,
 ) -> ModelPackage:
     """Train a model that turns inputs into targets.
@@ -55,6 +56,8 @@ def train(
         A two-dimensional array is ``"yx"`` unless something else is said.
     on_event
         Called with each event of the training (see `napari_im2im.events`).
+    trusted
+        SHA-256 of the code of the model to start from that may run.
     **options
         Any field of `TrainConfig`, e.g. ``name="dna"``, ``effort={"seconds": 60}``,
         ``network={"name": "UNet"}``.
@@ -92,7 +95,7 @@ def train(
     from napari_im2im.models.package import load_package
     from napari_im2im.training.loop import train_events
 
-    last = _run(train_events(config, pairs), on_event)
+    last = _run(train_events(config, pairs, trusted=trusted), on_event)
     if not isinstance(last, TrainingFinished):
         raise ModelError(f"The training {config.name} ended before it had a model.")
     return load_package(last.package)

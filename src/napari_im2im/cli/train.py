@@ -29,6 +29,11 @@ class Train(JsonOption, TrainConfig):
         False, description="Say what would run, read the images, and stop there."
     )
 
+    trust: list[str] = Field(
+        default_factory=list,
+        description="SHA-256 of the code of start_from that may run.",
+    )
+
     @model_validator(mode="before")
     @classmethod
     def _fill_in(cls, values: dict[str, Any]) -> dict[str, Any]:
@@ -47,17 +52,18 @@ class Train(JsonOption, TrainConfig):
         from napari_im2im.training.forecast import forecast_training
         from napari_im2im.training.loop import train_events
 
-        own = {"config", "preset", "dry_run", "json_lines"}
+        own = {"config", "preset", "dry_run", "json_lines", "trust"}
         job = TrainConfig.model_validate(
             self.model_dump(exclude=own, exclude_unset=True)
         )
         if self.dry_run:
-            forecast = forecast_training(job)
+            forecast = forecast_training(job, trusted=self.trust)
             results.print(
                 json_line(forecast) if self.json_lines else forecast.describe()
             )
             return
-        last = follow(train_events(job), "Training", json_lines=self.json_lines)
+        events = train_events(job, trusted=self.trust)
+        last = follow(events, "Training", json_lines=self.json_lines)
         if isinstance(last, TrainingFinished) and not self.json_lines:
             sentence = f"Finished: {last.reason}. {metrics_line(last.metrics)}"
             status.print(escape(sentence), soft_wrap=True)

@@ -139,5 +139,6 @@ def _train(
 ) -> Generator[Event]:
     # Runs in a thread: what it imports is never imported by the window.
     from napari_im2im.training.loop import train_events
+    from napari_im2im.zoo.trust import TrustStore
 
-    yield from train_events(config, pairs)
+    yield from train_events(config, pairs, trusted=TrustStore().trusted())

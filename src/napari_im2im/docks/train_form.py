@@ -41,6 +41,7 @@ OPTIONS = {
     "spatial_axes": "2D or 3D",
     "patch": "Patch",
     "batch_size": "Batch",
+    "start_from": "Start from model",
     "network.name": "Network",
     "network.size": "Network size",
     "network.kwargs": "Network arguments",
@@ -92,6 +93,7 @@ class TrainForm(QWidget):  # type: ignore[misc]
         self.effort.addItems(EFFORTS)
         self.name = QLineEdit()
         self.options = Options(TrainConfig, OPTIONS, SUGGESTIONS)
+        self.options.set_hint("start_from", "a new network, or a model's folder")
         self._pairs: list[tuple[Path, Path]] = []
         self._problem = ""
         self._pixels: dict[str, tuple[list[Any], PixelFacts]] = {}

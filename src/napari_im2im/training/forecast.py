@@ -20,7 +20,7 @@ from napari_im2im.training.sampling import PatchSampler
 from napari_im2im.training.schedule import StepPlan
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Collection, Mapping, Sequence
     from pathlib import Path
 
     from napari_im2im.training.config import TrainConfig
@@ -77,7 +77,10 @@ class TrainingForecast(Event):
 
 
 def forecast_training(
-    config: TrainConfig, pairs: Sequence[Pair] | None = None
+    config: TrainConfig,
+    pairs: Sequence[Pair] | None = None,
+    *,
+    trusted: Collection[str] = (),
 ) -> TrainingForecast:
     """Make all checks and choices of a training, but take no step and write nothing.
 
@@ -88,6 +91,8 @@ def forecast_training(
     pairs
         Inputs and targets; default: the files that the config names. They are
         read.
+    trusted
+        sha256 of the code that the model to start from may run.
 
     Raises
     ------
@@ -103,7 +108,9 @@ def forecast_training(
         )
     fabric = open_fabric(config)
     opened = open_pairs(config.data) if pairs is None else pairs
-    preparation = prepare(config, opened, on_cpu=fabric.device.type == "cpu")
+    preparation = prepare(
+        config, opened, on_cpu=fabric.device.type == "cpu", trusted=trusted
+    )
     check_batch(preparation)
     folder = config.output or runs_folder()
     disk = disk_bytes(preparation.network)
