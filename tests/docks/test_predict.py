@@ -24,12 +24,9 @@ def run(dock, qtbot):
 
 
 def test_a_beginner_is_told_what_is_missing(
-    viewer,
-    open_predict,
-    qtbot,
-    sentences,
-    fake_model,
+    viewer, open_predict, qtbot, sentences, fake_model, monkeypatch
 ):
+    monkeypatch.setattr("napari_im2im.docks.model_picker.list_models", list)
     dock = open_predict()
     assert "There is no model yet" in sentences(dock)[0]
     assert not dock.job_row.run_button.isEnabled()

@@ -71,7 +71,7 @@ class JobRow(QWidget):  # type: ignore[misc]
 
     def __init__(self, verb: str, parent: QWidget | None = None) -> None:
         super().__init__(parent)
-        self._running = False
+        self._shown: list[Advice] | None = None
         self._sentences = QVBoxLayout()
         self._notes = QVBoxLayout()
         self.run_button = QPushButton(verb)
@@ -122,8 +122,11 @@ class JobRow(QWidget):  # type: ignore[misc]
 
         The button is off while something is to fix: the sentence says what.
         """
-        _clear(self._sentences)
         shown = first_to_fix(advice)
+        if shown == self._shown:
+            return
+        self._shown = shown
+        _clear(self._sentences)
         for one in shown:
             row = SentenceRow(one)
             row.fixed.connect(self.fixed)
@@ -142,10 +145,10 @@ class JobRow(QWidget):  # type: ignore[misc]
         """Swap the primary button for Stop and the progress, or back."""
         if running:
             self.clear_notes()
+            self._shown = None
             _clear(self._sentences)
             self.bar.setRange(0, 0)
             self.stop_button.setEnabled(True)
-        self._running = running
         self.run_button.setVisible(not running)
         self.stop_button.setVisible(running)
         self.bar.setVisible(running)
