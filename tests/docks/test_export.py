@@ -1,10 +1,11 @@
 """The Export page: errors beside their field, and the checks as they run."""
 
 import pytest
+from qtpy.QtGui import QImage
 from qtpy.QtWidgets import QLabel
 
 from napari_im2im.docks import export
-from napari_im2im.docks.export import ExportWidget
+from napari_im2im.docks.export import Described, ExportWidget
 from napari_im2im.docks.export_form import read_training_data, write_training_data
 from napari_im2im.errors import ModelError
 from napari_im2im.zoo.export import Checked, ExportFinished
@@ -14,15 +15,27 @@ from packages import write_tiny_package
 AUTHOR = {"name": "Ada Lovelace", "github_user": "ada"}
 
 
+DRAFT = {"name": "Tiny network", "authors": [AUTHOR], "license": "CC-BY-4.0"}
+
+
 @pytest.fixture
-def page(tmp_path, viewer, qtbot):
+def page(tmp_path, viewer, qtbot, monkeypatch):
     """Return the page of a model whose metadata are complete."""
-    model = write_tiny_package(tmp_path / "model", authors=(AUTHOR,))
-    widget = ExportWidget(viewer, model)
+
+    def describe(_):
+        image = QImage(20, 10, QImage.Format.Format_RGB32)
+        yield Described("Tiny network", DRAFT, image, "The test image.", "")
+
+    monkeypatch.setattr(export, "_describe", describe)
+    return opened(ExportWidget(viewer, tmp_path / "model"), qtbot, tmp_path)
+
+
+def opened(widget, qtbot, folder):
+    """Wait until a page is filled in."""
     qtbot.addWidget(widget)
     widget.show()
     qtbot.waitUntil(lambda: bool(widget.output.text()), timeout=60000)
-    widget.output.setText(str(tmp_path / "out.zip"))
+    widget.output.setText(str(folder / "out.zip"))
     widget.refresh()
     return widget
 
@@ -36,7 +49,9 @@ def errors(page):
     }
 
 
-def test_the_page_shows_what_the_model_says(page):
+def test_the_page_shows_what_the_model_says(viewer, qtbot, tmp_path):
+    model = write_tiny_package(tmp_path / "model", authors=(AUTHOR,))
+    page = opened(ExportWidget(viewer, model), qtbot, tmp_path)
     assert page.form.draft()["name"] == "Tiny network"
     assert page.form.draft()["authors"] == [AUTHOR]
     assert page.cover.pixmap().width() > 0
@@ -96,11 +111,12 @@ def test_a_failed_check_says_the_cure(page, qtbot, monkeypatch, sentences):
     assert "Leave this format out." in sentences(page)
 
 
-def test_a_zip_that_exists_is_never_replaced(page, sentences, tmp_path):
+def test_a_zip_that_exists_is_never_replaced(page, qtbot, sentences, tmp_path):
     (tmp_path / "out.zip").touch()
     page.refresh()
     assert not page.job_row.run_button.isEnabled()
-    assert "First: out.zip exists: choose another name." in sentences(page)
+    said = "First: out.zip exists: choose another name."
+    qtbot.waitUntil(lambda: said in sentences(page))
 
 
 def test_fields_can_be_read_from_a_file(page, tmp_path):
