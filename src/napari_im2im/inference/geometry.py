@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from typing import TYPE_CHECKING
 
@@ -133,6 +133,20 @@ def model_geometry(
         denominators,
         frozenset(untiled),
     )
+
+
+def without_room_for_halo(geometry: ModelGeometry) -> ModelGeometry:
+    """Return the sizes that a network of our own packages takes.
+
+    The format demands that something is left of the smallest size after cropping
+    the halo, so that these packages declare more than their network needs: that is
+    one step.
+    """
+    rules: dict[str, FixedSize | SteppedSize] = {
+        axis: rule if isinstance(rule, FixedSize) else SteppedSize(rule.step, rule.step)
+        for axis, rule in geometry.rules.items()
+    }
+    return replace(geometry, rules=rules)
 
 
 def _rule(

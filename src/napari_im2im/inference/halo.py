@@ -20,8 +20,10 @@ if TYPE_CHECKING:
 
     from napari_im2im.inference.receptive_field import ReceptiveField, Windows
 
-_LONGEST = {1: 8192, 2: 512, 3: 128}
-_WIDEST = {1: 1, 2: 192, 3: 64}
+_LONGEST = {1: (8192,), 2: (256, 512), 3: (128, 256, 384)}
+"""Windows to try along an axis, by the number of axes; longer ones cost more."""
+_WIDEST = {1: 1, 2: 128, 3: 32}
+"""Windows along the other axes."""
 
 
 def measure_halo(
@@ -61,13 +63,30 @@ def measure_halo(
 def _measure_axis(
     windows: Windows, field: ReceptiveField, axis: str, tolerance: float
 ) -> int | None:
+    """Return the halo of one axis, from the first window that is long enough."""
+    geometry = windows.geometry
+    enough = geometry.smallest(axis, 4 * max(field.radius[axis]))
+    sizes: list[int] = []
+    for longest in _LONGEST.get(len(geometry.axes), (64,)):
+        size = geometry.smallest(axis, min(longest, enough))
+        if size not in sizes:
+            sizes.append(size)
+            halo = _measure_window(windows, field, axis, size, tolerance)
+            if halo is not None:
+                return halo
+    return None
+
+
+def _measure_window(
+    windows: Windows, field: ReceptiveField, axis: str, size: int, tolerance: float
+) -> int | None:
     geometry = windows.geometry
     stride = math.lcm(field.stride[axis], geometry.denominators[axis])
     rule = geometry.rules[axis]
     if not isinstance(rule, FixedSize):
         stride = math.lcm(stride, rule.step)
-    size = _window(windows, field, axis, _LONGEST)
-    sizes = {other: _window(windows, field, other, _WIDEST) for other in geometry.axes}
+    widest = _WIDEST.get(len(geometry.axes), 16)
+    sizes = {other: geometry.smallest(other, widest) for other in geometry.axes}
     shift = size // 2 // stride * stride
     if shift == 0:
         return None
@@ -89,13 +108,6 @@ def _measure_axis(
             return None
         worst = max(worst, math.ceil(spoiled / scale))
     return worst
-
-
-def _window(
-    windows: Windows, field: ReceptiveField, axis: str, limits: Mapping[int, int]
-) -> int:
-    longest = limits.get(len(windows.geometry.axes), 64)
-    return windows.geometry.smallest(axis, min(longest, 4 * max(field.radius[axis])))
 
 
 def _spoiled(curve: np.ndarray, limit: float) -> int | None:

@@ -14,7 +14,7 @@ from napari_im2im.errors import ConfigError
 from napari_im2im.events import Progress
 from napari_im2im.inference.augmentation import Orientation, orientations
 from napari_im2im.inference.calibration import Calibration
-from napari_im2im.inference.geometry import model_geometry
+from napari_im2im.inference.geometry import model_geometry, without_room_for_halo
 from napari_im2im.inference.jobs import Job, Network, TileRunner, remaining
 from napari_im2im.inference.matching import Matching, match_images
 from napari_im2im.inference.outputs import check_paths, output_layout, output_paths
@@ -186,6 +186,8 @@ def prepare_prediction(
     for spec in outputs:
         check_steps(spec.steps, f"the output {spec.id!r}")
     geometry = model_geometry(inputs, outputs, _test_shapes(model))
+    if "receptive_field" in model.config:
+        geometry = without_room_for_halo(geometry)
     skip = config.unreadable == "skip"
     matching = match_images(inputs, images, config.channels, skip_unreadable=skip)
     region = _region(config, matching)
