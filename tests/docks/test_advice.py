@@ -8,10 +8,16 @@ from napari_im2im.docks.advice import (
     describe_sizes,
     first_to_fix,
 )
-from napari_im2im.docks.prediction_advice import ModelFacts, advise_prediction
+from napari_im2im.docks.prediction_advice import (
+    ModelFacts,
+    advise_prediction,
+    facts_of,
+)
 from napari_im2im.docks.training_advice import suggest_name
 from napari_im2im.images.image import Image
 from napari_im2im.inference.config import PredictConfig
+from napari_im2im.models.library import BUNDLED_FOLDER
+from napari_im2im.models.package import load_package
 
 
 @pytest.mark.parametrize(
@@ -73,3 +79,9 @@ def test_runs_are_named_after_their_layers():
     assert suggest_name("phase", "DAPI") == "phase-to-DAPI"
     assert suggest_name("a/b [c]", "") == "a-b-c"
     assert suggest_name("", "") == "model"
+
+
+def test_what_a_dock_knows_of_the_bundled_model():
+    path = BUNDLED_FOLDER / "phase-to-fluorescence"
+    facts = facts_of(load_package(path), str(path))
+    assert facts == ModelFacts(str(path), ("Image",), (2,), "yx", (False,), 3)

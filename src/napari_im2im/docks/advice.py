@@ -135,7 +135,7 @@ def advise_model(
     image
         What would be read.
     channels
-        Number of channels the model reads, None if it has no channel axis.
+        Number of channels the model reads, None if it reads any number.
     spatial
         Spatial axes of the model's input.
     model

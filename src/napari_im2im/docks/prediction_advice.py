@@ -20,6 +20,7 @@ from napari_im2im.docks.advice import (
 )
 from napari_im2im.folders import runs_folder
 from napari_im2im.images.image import SPATIAL_AXES
+from napari_im2im.models.tensors import FixedSize
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     from napari_im2im.images.image import Image
     from napari_im2im.inference.config import PredictConfig
     from napari_im2im.models.package import ModelPackage
+    from napari_im2im.models.tensors import TensorSpec
 
 
 @dataclass(frozen=True)
@@ -40,7 +42,7 @@ class ModelFacts:
     input_names
         One for each input that an image is needed for.
     channels
-        Number of channels of each of these, None for inputs without channels.
+        Number of channels of each of these, None for those that take any number.
     spatial
         Spatial axes of the first input, e.g. ``"yx"``.
     labels
@@ -63,18 +65,21 @@ def facts_of(package: ModelPackage, path: str) -> ModelFacts:
     return ModelFacts(
         path=path,
         input_names=tuple(spec.id if len(inputs) > 1 else "Image" for spec in inputs),
-        channels=tuple(_channels(spec.axes) for spec in inputs),
+        channels=tuple(_channels(spec) for spec in inputs),
         spatial="".join(a for a in SPATIAL_AXES if a in inputs[0].axis_names),
         labels=tuple(spec.kind == "labels" for spec in package.outputs),
-        output_channels=sum(_channels(spec.axes) or 1 for spec in package.outputs),
+        output_channels=sum(_channels(spec) or 1 for spec in package.outputs),
     )
 
 
-def _channels(axes: Sequence[object]) -> int | None:
-    for axis in axes:
-        if axis.name == "channel":  # type: ignore[attr-defined]
-            return getattr(axis.size, "size", None) or len(axis.channel_names) or None  # type: ignore[attr-defined]
-    return None
+def _channels(spec: TensorSpec) -> int | None:
+    """Return the number of channels, None if a tensor takes any number."""
+    if "channel" not in spec.axis_names:
+        return 1
+    axis = spec.axis("channel")
+    if isinstance(axis.size, FixedSize):
+        return axis.size.size
+    return len(axis.channel_names) or None
 
 
 def advise_prediction(
