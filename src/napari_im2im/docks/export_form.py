@@ -35,11 +35,13 @@ class ExportForm(QWidget):  # type: ignore[misc]
 
     def __init__(self) -> None:
         super().__init__()
+        licence = ChoiceField("Licence")
+        licence.set_choices(licenses())
         self.fields: dict[str, Field | Rows] = {
             "name": Field("Name"),
             "description": TextField("Description", "What it predicts, from what"),
             "authors": Rows("Author", _PERSON),
-            "license": ChoiceField("Licence"),
+            "license": licence,
             "tags": ListField("Tags", "separated by commas"),
             "cite": Rows("Citation", {"text": "Text", "doi": "DOI", "url": "Address"}),
             "documentation": TextField(
@@ -54,7 +56,6 @@ class ExportForm(QWidget):  # type: ignore[misc]
             "covers": ListField("Cover pictures", "files; empty: made automatically"),
         }
         self._parent: dict[str, str] | None = None
-        self.fields["license"].set_choices(licenses())  # type: ignore[union-attr]
         self.more = QCollapsible("More", expandedIcon="▾", collapsedIcon="▸")
         self.more.setDuration(0)
         folded = QWidget()
