@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from napari_im2im.events import Event
 from napari_im2im.folders import check_writable
 from napari_im2im.inference.planning import tile_bytes
-from napari_im2im.inference.setup import prepare_prediction
+from napari_im2im.inference.preparation import prepare_prediction
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Generator, Mapping, Sequence

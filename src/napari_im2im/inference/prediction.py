@@ -17,8 +17,8 @@ from napari_im2im.folders import check_writable
 from napari_im2im.inference.journal import Journal
 from napari_im2im.inference.outputs import check_paths
 from napari_im2im.inference.pipeline import Pipeline, Shrunk
+from napari_im2im.inference.preparation import prepare_prediction
 from napari_im2im.inference.results import ResultWriter
-from napari_im2im.inference.setup import Setup, prepare_prediction
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Generator, Mapping, Sequence
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from napari_im2im.images.image import Image
     from napari_im2im.inference.config import PredictConfig
     from napari_im2im.inference.jobs import Job, Network
-    from napari_im2im.inference.setup import Model
+    from napari_im2im.inference.setup import Model, Setup
     from napari_im2im.models.runtimes import Runtime
 
 

@@ -1,0 +1,402 @@
+"""Everything that is decided before the first tile of a prediction."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+from functools import cache
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from napari_im2im.errors import ConfigError
+from napari_im2im.events import Progress
+from napari_im2im.inference.augmentation import Orientation, orientations
+from napari_im2im.inference.calibration import Calibration
+from napari_im2im.inference.geometry import model_geometry, without_room_for_halo
+from napari_im2im.inference.jobs import Job, Network, TileRunner
+from napari_im2im.inference.matching import Matching, match_images
+from napari_im2im.inference.outputs import check_paths, output_layout, output_paths
+from napari_im2im.inference.planning import (
+    Plan,
+    axis_geometries,
+    make_plan,
+    most_pixels,
+)
+from napari_im2im.inference.receptive_field import ReceptiveField
+from napari_im2im.inference.results import Target, split_steps
+from napari_im2im.inference.setup import Model, Setup
+from napari_im2im.inference.statistics import WholeTensor, bind_steps
+from napari_im2im.inference.steps import CONTINUOUS, bind, check_steps, dtype_after
+from napari_im2im.inference.tiling import with_halo
+from napari_im2im.models.tensors import FixedSize, ReferencedSize
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Generator, Mapping, Sequence
+
+    from napari_im2im.events import Event
+    from napari_im2im.images.image import Image
+    from napari_im2im.inference.config import PredictConfig
+    from napari_im2im.inference.geometry import ModelGeometry
+    from napari_im2im.inference.tiling import AxisGeometry
+    from napari_im2im.models.runtimes import Runtime
+    from napari_im2im.models.tensors import TensorSpec
+
+
+def prepare_prediction(
+    model: Model,
+    runtime: Runtime,
+    config: PredictConfig,
+    images: Sequence[Image],
+    header: Mapping[str, Any],
+    measuring: Network | None = None,
+) -> Generator[Event, None, Setup]:
+    """Look at the image and the model, and choose the tiles.
+
+    Parameters
+    ----------
+    model, runtime
+        The model and what runs it.
+    config, images
+        What is asked for.
+    header
+        Of the interrupted job that is resumed, else empty: its tiles are kept.
+    measuring
+        Runs the network in float32 where ``runtime`` has less precision.
+
+    Yields
+    ------
+    Event
+        What takes a while.
+    """
+    geometry = _checked_geometry(model)
+    skip = config.unreadable == "skip"
+    matching = match_images(model.inputs, images, config.channels, skip_unreadable=skip)
+    region = _region(config, matching)
+    yield Progress(0, 0, "statistics of the whole image")
+    references = _whole_tensors(model.inputs, matching)
+    runner = TileRunner(
+        runtime,
+        model.inputs,
+        model.outputs,
+        geometry,
+        matching,
+        _preprocessing(model.inputs, matching, references, config),
+        (),
+    )
+    yield Progress(0, 0, f"how far {model.name} looks")
+    calibration = Calibration(model.sha256, model.config)
+    plan, smaller = _tiling(
+        config, runner, calibration, region, runtime.device, header, measuring
+    )
+    splits = [split_steps(spec.steps, CONTINUOUS) for spec in model.outputs]
+    heads = [
+        [bind(step, spec.axis_names) for step in head]
+        for spec, (head, _) in zip(model.outputs, splits, strict=True)
+    ]
+    runner = replace(
+        runner,
+        orientations=_orientations(config, plan),
+        heads=heads,
+        smaller=smaller,
+        smallest={axis: 2 * overlap for axis, overlap in plan.overlap.items()},
+    )
+    return Setup(
+        config,
+        model,
+        runtime.engine,
+        geometry,
+        matching,
+        plan,
+        runner,
+        _targets(model, config, geometry, matching, plan, splits, heads),
+        _jobs(config, runtime, model, matching, plan, header),
+        references,
+    )
+
+
+def _checked_geometry(model: Model) -> ModelGeometry:
+    """Return how the tensors depend on each other, if all steps can be done."""
+    for spec in model.inputs:
+        check_steps(spec.steps, f"the input {spec.id!r}")
+    for spec in model.outputs:
+        check_steps(spec.steps, f"the output {spec.id!r}")
+    geometry = model_geometry(model.inputs, model.outputs, _test_shapes(model))
+    if "receptive_field" in model.config:
+        geometry = without_room_for_halo(geometry)
+    return geometry
+
+
+def _tiling(
+    config: PredictConfig,
+    runner: TileRunner,
+    calibration: Calibration,
+    region: Mapping[str, slice],
+    device: str,
+    header: Mapping[str, Any],
+    measuring: Network | None,
+) -> tuple[Plan, Callable[[], Mapping[str, AxisGeometry]]]:
+    """Choose the tiles; return also how smaller ones are cut where memory is short."""
+    if not header and _fits_in_one(runner, config, region, device):
+        axes = runner.geometry.axes
+        field = ReceptiveField(dict.fromkeys(axes, 1), dict.fromkeys(axes, (0, 0)))
+        halo = dict(field.radius)
+    else:
+        field = calibration.field(runner, measuring)
+        halo = (
+            {axis: (h[0], h[1]) for axis, h in header["halo"].items()}
+            if header
+            else calibration.halo(runner, field, config, measuring)
+        )
+    plan = _plan(config, runner, region, field, halo, device, header)
+
+    @cache
+    def smaller() -> Mapping[str, AxisGeometry]:
+        if plan.overlap:
+            return plan.axes
+        field = calibration.field(runner, measuring)
+        if not field.exact:
+            return {}
+        halo = calibration.halo(runner, field, config, measuring)
+        return _axes(config, runner, field, halo)
+
+    return plan, smaller
+
+
+def _test_shapes(model: Model) -> dict[str, tuple[int, ...]]:
+    """Return the shapes of the test tensors, if the description leaves sizes open."""
+    specs = (*model.inputs, *model.outputs)
+    known = FixedSize | ReferencedSize
+    if all(
+        isinstance(axis.size, known) or axis.name == "batch"
+        for spec in model.outputs
+        for axis in spec.axes
+    ):
+        return {}
+    arrays = [*model.test_inputs(), *model.test_outputs()]
+    return {spec.id: a.shape for spec, a in zip(specs, arrays, strict=True)}
+
+
+def _region(config: PredictConfig, matching: Matching) -> dict[str, slice]:
+    """Return what is predicted of each axis."""
+    sizes = {**matching.over, **matching.sizes}
+    region = {axis: slice(0, size) for axis, size in sizes.items()}
+    for axis, (start, stop) in (config.region or {}).items():
+        if axis not in sizes:
+            raise ConfigError(
+                f"The region names the axis {axis!r}, but the image has "
+                f"{', '.join(sizes)}."
+            )
+        if not 0 <= start < stop <= sizes[axis]:
+            raise ConfigError(
+                f"The region {start} to {stop} along {axis} isn't inside the image, "
+                f"which has {sizes[axis]} pixels there."
+            )
+        region[axis] = slice(start, stop)
+    return region
+
+
+def _whole_tensors(
+    inputs: Sequence[TensorSpec], matching: Matching
+) -> list[dict[str, WholeTensor]]:
+    return [
+        {
+            spec.id: WholeTensor(source)
+            for spec, source in zip(inputs, sources, strict=True)
+            if source is not None
+        }
+        for sources in matching.sources
+    ]
+
+
+def _preprocessing(
+    inputs: Sequence[TensorSpec],
+    matching: Matching,
+    references: Sequence[Mapping[str, WholeTensor]],
+    config: PredictConfig,
+) -> list[list[Any]]:
+    """Bind the steps of each input, for each group of channels."""
+    as_core = config.statistics == "bioimageio.core"
+    return [
+        [
+            bind_steps(
+                spec.steps,
+                tensors[spec.id],
+                f"the input {spec.id!r}",
+                references=tensors,
+                as_bioimageio_core=as_core,
+            )
+            if spec.id in tensors
+            else []
+            for spec in inputs
+        ]
+        for tensors in references
+    ]
+
+
+def _fits_in_one(
+    runner: TileRunner,
+    config: PredictConfig,
+    region: Mapping[str, slice],
+    device: str,
+) -> bool:
+    """Return whether the whole image is one tile, so that no halo matters."""
+    sizes = runner.matching.sizes
+    axes = axis_geometries(runner.geometry, sizes, {})
+    pixels = math.prod(axis.padded for axis in axes.values())
+    return (
+        config.tile is None
+        and all(region[axis] == slice(0, size) for axis, size in sizes.items())
+        and all(axis.largest_core >= axis.size for axis in axes.values())
+        and pixels <= most_pixels(device, config.precision)
+    )
+
+
+def _axes(
+    config: PredictConfig,
+    runner: TileRunner,
+    field: ReceptiveField,
+    halo: Mapping[str, tuple[int, int]],
+) -> dict[str, AxisGeometry]:
+    """Return how each axis can be cut, halo included."""
+    geometry, sizes = runner.geometry, runner.matching.sizes
+    mirrored = config.test_time_augmentation
+    axes = axis_geometries(geometry, sizes, field.stride, mirrored=mirrored)
+    cut = {axis: h for axis, h in halo.items() if axis not in geometry.untiled}
+    if mirrored:
+        cut = {axis: (max(sides), max(sides)) for axis, sides in cut.items()}
+    return with_halo(axes, cut)
+
+
+def _plan(
+    config: PredictConfig,
+    runner: TileRunner,
+    region: Mapping[str, slice],
+    field: ReceptiveField,
+    halo: Mapping[str, tuple[int, int]],
+    device: str,
+    header: Mapping[str, Any],
+) -> Plan:
+    axes = _axes(config, runner, field, halo)
+    plan = make_plan(config, runner.geometry, axes, region, field, device)
+    if header:
+        sides = {axis: (h[0], h[1]) for axis, h in header["halo"].items()}
+        plan = replace(plan, axes=with_halo(axes, sides), cores=header["cores"])
+    return plan
+
+
+def _orientations(config: PredictConfig, plan: Plan) -> list[Orientation]:
+    if not config.test_time_augmentation:
+        return []
+    y, x = plan.axes["y"], plan.axes["x"]
+    alike = (y.rule, y.grid, y.before, y.after) == (x.rule, x.grid, x.before, x.after)
+    return orientations(exchange=alike)
+
+
+def _targets(
+    model: Model,
+    config: PredictConfig,
+    geometry: ModelGeometry,
+    matching: Matching,
+    plan: Plan,
+    splits: Sequence[tuple[list[Any], list[Any]]],
+    heads: Sequence[list[Any]],
+) -> list[Target]:
+    """Lay out every output, and the spread of each under augmentation."""
+    several = len(model.outputs) > 1
+    provenance = {
+        "config": config.model_dump(mode="json", exclude_defaults=True),
+        "model": {"id": model.id, "name": model.name, "sha256": model.sha256},
+    }
+    targets = []
+    for index, spec in enumerate(model.outputs):
+        tail = splits[index][1]
+        dtype = dtype_after(spec.steps)
+        layout = output_layout(
+            index,
+            spec,
+            geometry,
+            matching,
+            plan.region,
+            plan.cores,
+            _channels(spec, model),
+            np.dtype(np.uint8) if dtype == np.bool_ else dtype,
+        )
+        layout = replace(
+            layout,
+            name=spec.id if several else "",
+            metadata={**provenance, "kind": spec.kind},
+        )
+        measures = any(_measures(step) for step in tail)
+        deferred = bool(plan.overlap) or measures
+        targets.append(Target(layout, None, heads[index], tail, deferred=deferred))
+        if config.test_time_augmentation:
+            spread = replace(
+                layout,
+                name=f"{layout.name} spread".strip(),
+                dtype=np.dtype(np.float32),
+                metadata={**provenance, "kind": "intensity"},
+            )
+            targets.append(Target(spread, None, heads[index], [], spread=True))
+    if config.output is not None:
+        paths = output_paths(config.output, [target.layout for target in targets])
+        if not config.resume:
+            check_paths(paths, overwrite=config.overwrite)
+        for target, path in zip(targets, paths, strict=True):
+            target.path = path
+    return targets
+
+
+def _measures(step: Any) -> bool:
+    from napari_im2im.inference.steps import statistics_of
+
+    return statistics_of(step) is not None
+
+
+def _channels(spec: TensorSpec, model: Model) -> int:
+    """Return how many channels an output has."""
+    if "channel" not in spec.axis_names:
+        return 1
+    size = spec.axis("channel").size
+    if isinstance(size, FixedSize):
+        return size.size
+    tensors = zip(model.outputs, model.test_outputs(), strict=True)
+    shape = next(array.shape for other, array in tensors if other.id == spec.id)
+    return int(shape[spec.axis_names.index("channel")])
+
+
+def _jobs(
+    config: PredictConfig,
+    runtime: Runtime,
+    model: Model,
+    matching: Matching,
+    plan: Plan,
+    header: Mapping[str, Any],
+) -> list[Job]:
+    """Return all tiles of all planes, several planes together where that is faster."""
+    planes = matching.planes(plan.region)
+    tiles = plan.tiles
+    count = header.get("planes", 0) or _batch(config, runtime, model, plan, len(planes))
+    return [
+        Job(tuple(planes[start : start + count]), tile)
+        for start in range(0, len(planes), count)
+        for tile in tiles
+    ]
+
+
+def _batch(
+    config: PredictConfig, runtime: Runtime, model: Model, plan: Plan, planes: int
+) -> int:
+    sizes = [
+        spec.axis("batch").size if "batch" in spec.axis_names else FixedSize(1)
+        for spec in (*model.inputs, *model.outputs)
+    ]
+    if any(isinstance(size, FixedSize) for size in sizes):
+        return 1
+    if config.batch_size is not None:
+        return min(config.batch_size, planes)
+    if runtime.device == "cpu":
+        return 1
+    pixels = math.prod(plan.tile_shape.values())
+    most = most_pixels(runtime.device, config.precision)
+    return max(1, min(planes, 16, most // pixels))
