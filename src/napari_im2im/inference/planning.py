@@ -31,6 +31,8 @@ _BYTES_PER_PIXEL = 640
 """What a U-Net of 32 channels needs for each pixel of its input."""
 _LARGEST_ON_CPU = 3 * 2**29
 _SHARE_OF_FREE = 0.4
+_MOST_REPEATED = 1.5
+"""From here on larger tiles are worth their memory."""
 _BLEND = 64
 
 
@@ -191,15 +193,36 @@ def _cores(
     free = {axis: g for axis, g in axes.items() if axis not in cores}
     taken = math.prod(max(axes[axis].sizes(core)) for axis, core in cores.items())
     limit = CHUNK_PIXELS.get(len(axes), 64)
-    most = most_pixels(device, config.precision) // taken
-    chosen = choose_cores(free, most, chunks=dict.fromkeys(free, limit))
+    chunks = dict.fromkeys(free, limit)
+    most = most_pixels(device, config.precision)
+    largest = most_pixels(device, config.precision, spare=False)
+    chosen = choose_cores(free, most // taken, chunks=chunks)
+    while most < largest and _repeated(free, chosen) > _MOST_REPEATED:
+        most = min(2 * most, largest)
+        chosen = choose_cores(free, most // taken, chunks=chunks)
     return {axis: {**cores, **chosen}[axis] for axis in axes}
 
 
-def most_pixels(device: str, precision: str) -> int:
-    """Return how many pixels a tile may have for the memory that is free."""
+def _repeated(axes: Mapping[str, AxisGeometry], cores: Mapping[str, int]) -> float:
+    """Return how often a pixel is computed, on average."""
+    return math.prod(
+        sum(geometry.sizes(cores[axis])) / geometry.padded
+        for axis, geometry in axes.items()
+    )
+
+
+def most_pixels(device: str, precision: str, *, spare: bool = True) -> int:
+    """Return how many pixels a tile may have for the memory that is free.
+
+    Parameters
+    ----------
+    device, precision
+        Where and how it runs.
+    spare
+        Whether to leave most of the computer's memory alone.
+    """
     usable = free_memory(device) * _SHARE_OF_FREE
-    if device == "cpu":
+    if device == "cpu" and spare:
         usable = min(usable, _LARGEST_ON_CPU)
     return max(1, int(usable / tile_bytes(1, precision)))
 
