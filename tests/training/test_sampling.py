@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -20,39 +22,57 @@ def test_a_batch_depends_on_seed_and_number_alone(index, seed):
     first, again = (
         PatchSampler(samples, (16, 16), 3, seed=seed).batch(index) for _ in range(2)
     )
-    np.testing.assert_array_equal(first, again)
+    np.testing.assert_array_equal(first.input, again.input)
+    np.testing.assert_array_equal(first.target, again.target)
 
 
 def test_batches_differ():
     sampler = PatchSampler([sample((40, 40))], (16, 16), 3)
-    assert not np.array_equal(sampler.batch(0)[0], sampler.batch(1)[0])
+    assert not np.array_equal(sampler.batch(0).input, sampler.batch(1).input)
 
 
 @pytest.mark.parametrize("shape", [(16, 16), (16, 8), (4, 16, 16)])
 def test_input_and_target_are_turned_alike(shape):
     samples = [sample(tuple(2 * n for n in shape))]
-    inputs, targets = PatchSampler(samples, shape, 16).batch(0)
-    assert inputs.shape == (16, 1, *shape)
-    assert inputs.dtype == np.float32
-    np.testing.assert_array_equal(2 * inputs, targets)
+    batch = PatchSampler(samples, shape, 16).batch(0)
+    assert batch.input.shape == (16, 1, *shape)
+    assert batch.input.dtype == np.float32
+    np.testing.assert_array_equal(2 * batch.input, batch.target)
+    assert batch.weight is None
+
+
+@pytest.mark.parametrize("shape", [(16, 16), (16, 8), (4, 16, 16)])
+def test_the_weight_is_turned_like_the_image(shape):
+    plain = sample(tuple(2 * n for n in shape))
+    weighted = replace(plain, weight=(plain.input % 3).astype(np.uint8))
+    batch = PatchSampler([weighted], shape, 16).batch(0)
+    assert batch.weight.shape == (16, 1, *shape)
+    np.testing.assert_array_equal(batch.weight, batch.input % 3)
+
+
+def test_an_image_without_weights_counts_fully_among_weighted_ones():
+    plain = sample((8, 8))
+    masked = replace(plain, weight=np.zeros((1, 8, 8), np.uint8))
+    batch = PatchSampler([plain, masked], (8, 8), 40).batch(0)
+    assert {patch.mean() for patch in batch.weight} == {0.0, 1.0}
 
 
 def test_a_square_patch_is_seen_in_all_eight_positions():
     samples = [sample((8, 8))]
-    inputs, _ = PatchSampler(samples, (8, 8), 200).batch(0)
+    inputs = PatchSampler(samples, (8, 8), 200).batch(0).input
     assert len({patch.tobytes() for patch in inputs}) == 8
 
 
 def test_without_augmentation_patches_are_cut_out_as_they_are():
     only = sample((8, 8))
-    inputs, _ = PatchSampler([only], (8, 8), 5, augment=False).batch(0)
+    inputs = PatchSampler([only], (8, 8), 5, augment=False).batch(0).input
     assert all(np.array_equal(patch, only.input) for patch in inputs)
 
 
 def test_patches_come_from_everywhere():
     pixels = np.arange(2 * 30 * 30, dtype=np.float32).reshape(2, 1, 30, 30)
     samples = [Sample(array, array, "a") for array in pixels]
-    inputs, _ = PatchSampler(samples, (16, 16), 4000).batch(0)
+    inputs = PatchSampler(samples, (16, 16), 4000).batch(0).input
     assert np.unique(inputs).size == pixels.size
 
 

@@ -31,11 +31,15 @@ class Sample:
         Arrays ``(c, [z,] y, x)`` of equal spatial shape, in any real dtype.
     name
         Name of the image that it was taken from.
+    weight
+        How much each pixel counts, ``(1, [z,] y, x)``, uint8 or float32: 0 where
+        nothing is learned. None: all alike.
     """
 
     input: np.ndarray
     target: np.ndarray
     name: str
+    weight: np.ndarray | None = None
 
     @property
     def spatial_shape(self) -> tuple[int, ...]:
@@ -45,7 +49,8 @@ class Sample:
     def crop(self, region: tuple[slice, ...]) -> Sample:
         """Return a view of a region ``([z,] y, x)``."""
         key = (slice(None), *region)
-        return Sample(self.input[key], self.target[key], self.name)
+        weight = None if self.weight is None else self.weight[key]
+        return Sample(self.input[key], self.target[key], self.name, weight)
 
 
 @dataclass(frozen=True)

@@ -14,6 +14,19 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
+class Batch:
+    """Patches ``(batch, c, [z,] y, x)``, float32, in the images' own units.
+
+    ``weight`` ``(batch, 1, [z,] y, x)`` says how much each pixel counts, 0 where
+    nothing is learned; it is None where every pixel of every image counts alike.
+    """
+
+    input: np.ndarray
+    target: np.ndarray
+    weight: np.ndarray | None = None
+
+
+@dataclass(frozen=True)
 class PatchSampler:
     """Draws batches of patches at random positions of several images.
 
@@ -47,14 +60,8 @@ class PatchSampler:
         pixels = sum(int(np.prod(s.spatial_shape)) for s in self.samples)
         return max(1, round(pixels / (int(np.prod(self.patch)) * self.batch_size)))
 
-    def batch(self, index: int) -> tuple[np.ndarray, np.ndarray]:
-        """Return batch ``index`` of inputs and targets.
-
-        Returns
-        -------
-        tuple of np.ndarray
-            Arrays ``(batch, c, [z,] y, x)``, float32, in the images' own units.
-        """
+    def batch(self, index: int) -> Batch:
+        """Return batch ``index``."""
         random = np.random.default_rng((self.seed, index))
         # Every position of every image is equally likely.
         positions = np.array([self._positions(s).prod() for s in self.samples])
@@ -65,6 +72,8 @@ class PatchSampler:
         count, patch = self.batch_size, self.patch
         inputs = np.empty((count, len(first.input), *patch), np.float32)
         targets = np.empty((count, len(first.target), *patch), np.float32)
+        weighted = any(sample.weight is not None for sample in self.samples)
+        weights = np.ones((count, 1, *patch), np.float32) if weighted else None
         for i, number in enumerate(chosen):
             sample = self.samples[number]
             corner = random.integers(self._positions(sample))
@@ -76,7 +85,9 @@ class PatchSampler:
             cropped = sample.crop(region)
             inputs[i] = self._turn(cropped.input, turns, flip)
             targets[i] = self._turn(cropped.target, turns, flip)
-        return inputs, targets
+            if weights is not None and cropped.weight is not None:
+                weights[i] = self._turn(cropped.weight, turns, flip)
+        return Batch(inputs, targets, weights)
 
     def _positions(self, sample: Sample) -> np.ndarray:
         return np.subtract(sample.spatial_shape, self.patch) + 1

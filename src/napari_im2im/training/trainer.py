@@ -153,12 +153,12 @@ class Trainer:
         self.step += 1
 
     def _learn(self) -> torch.Tensor:
+        batch = self.sampler.batch(self.step)
         inputs, targets = (
             normalized(array, scaling, self.fabric.device)
-            for array, scaling in zip(
-                self.sampler.batch(self.step),
-                (self.preparation.input_scaling, self.preparation.target_scaling),
-                strict=True,
+            for array, scaling in (
+                (batch.input, self.preparation.input_scaling),
+                (batch.target, self.preparation.target_scaling),
             )
         )
         self.optimizer.zero_grad()
