@@ -16,7 +16,16 @@ from pydantic import (
 
 from napari_im2im.models.networks import NetworkConfig
 
-LossName = Literal["l1", "mse", "ssim"]
+LossName = Literal[
+    "l1",
+    "mse",
+    "charbonnier",
+    "ssim",
+    "ms_ssim",
+    "pearson",
+    "fourier",
+    "foreground",
+]
 Normalization = Literal["mean_std", "percentile", "none"]
 _STANDARD_SECONDS = 1800.0
 
@@ -136,7 +145,8 @@ class TrainConfig(_Config):
     loss: dict[LossName, PositiveFloat] = Field(
         default_factory=_l1,
         min_length=1,
-        description="Weight of each term: l1, mse, ssim.",
+        description="Weight of each term: l1, mse, charbonnier, ssim, ms_ssim, "
+        "pearson, fourier, foreground (for sparse targets).",
     )
     optimizer: OptimizerConfig = Field(default_factory=OptimizerConfig)
     effort: EffortConfig = Field(default_factory=EffortConfig)
