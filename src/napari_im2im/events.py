@@ -65,12 +65,16 @@ class MetricsLogged(Event):
 
 @dataclass(frozen=True)
 class Preview(Event):
-    """One validation image: arrays ``(channel, [z,] y, x)`` in their own units."""
+    """One validation image: arrays ``(channel, [z,] y, x)`` in their own units.
+
+    With ``labels``, target and prediction name classes or objects by whole numbers.
+    """
 
     step: int
     input: np.ndarray
     target: np.ndarray
     prediction: np.ndarray
+    labels: bool = False
 
 
 @dataclass(frozen=True)
@@ -124,3 +128,39 @@ class PredictionFinished(Event):
     outputs: tuple[Image, ...]
     seconds: float
     metadata: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class FileStarted(Event):
+    """Image ``number`` of ``total`` is next."""
+
+    input: Path
+    output: Path
+    number: int
+    total: int
+
+
+@dataclass(frozen=True)
+class FileDone(Event):
+    """An image is predicted, or was before (``skipped``)."""
+
+    output: Path
+    seconds: float
+    skipped: bool = False
+
+
+@dataclass(frozen=True)
+class FileFailed(Event):
+    """An image can't be predicted, for a reason in one sentence."""
+
+    input: Path
+    reason: str
+
+
+@dataclass(frozen=True)
+class FilesFinished(Event):
+    """All images were tried; what failed can be predicted again with resume."""
+
+    done: int
+    skipped: int
+    failed: tuple[FileFailed, ...]

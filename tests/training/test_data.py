@@ -118,21 +118,6 @@ def test_a_copy_as_its_own_target_is_refused(make_pair):
         load([(source, copied)])
 
 
-def test_a_constant_target_is_refused(make_pair):
-    source, target = make_pair()
-    flat = replace(target, data=np.full(target.shape, 7, np.uint16))
-    with pytest.raises(DataError, match="the same value, 7, in every pixel"):
-        load([(source, flat)])
-
-
-def test_a_constant_target_channel_is_named(make_pair):
-    source, target = make_pair()
-    both = np.stack([np.asarray(target.data), np.zeros(target.shape, np.uint16)])
-    stained = Image(both, ("channel", "y", "x"), channel_names=("DAPI", "empty"))
-    with pytest.raises(DataError, match=r"target \(channel empty\)"):
-        load([(source, stained)])
-
-
 def test_an_empty_image_among_others_is_fine(make_pair):
     source, target = make_pair(seed=1)
     dark = replace(target, data=np.zeros(target.shape, np.uint16))

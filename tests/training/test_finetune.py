@@ -120,7 +120,7 @@ def test_weights_and_normalisation_come_from_the_package(parent: Path) -> None:
         for name, value in weights(preparation.network).items()
     )
     assert preparation.input_scaling.offset == (20.0,)
-    assert preparation.target_scaling.offset == (100.0, 101.0)
+    assert preparation.task.scaling.offset == (100.0, 101.0)
     assert preparation.notes == ("Starts from the weights of Tiny network.",)
 
 

@@ -5,10 +5,10 @@ from typing import get_args
 import pytest
 import torch
 
-from napari_im2im.training.config import LossName
 from napari_im2im.training.losses import WeightedLoss
+from napari_im2im.training.tasks.catalogue import ImageLossName
 
-NAMES = get_args(LossName)
+NAMES = get_args(ImageLossName)
 
 
 def images(shape=(2, 3, 32, 32)):

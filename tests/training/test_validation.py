@@ -5,8 +5,10 @@ import pytest
 import torch
 
 from napari_im2im.models.tensors import SteppedSize
-from napari_im2im.training.data import Sample
+from napari_im2im.training.config import TrainConfig
+from napari_im2im.training.data import Layout, Sample
 from napari_im2im.training.normalization import learn_scaling
+from napari_im2im.training.tasks.image import ImageTask
 from napari_im2im.training.validation import (
     Validator,
     normalized,
@@ -48,11 +50,12 @@ def test_restored_undoes_normalized(shape):
 def test_a_network_that_knows_the_answer_is_perfect():
     crop = sample((32, 32))
     scaling = learn_scaling([crop.input], "mean_std")
-    validator = Validator(
-        [crop], scaling, scaling, [1.0], ["DAPI"], torch.device("cpu")
-    )
+    layout = Layout(("y", "x"), ("phase",), ("DAPI",))
+    task = ImageTask(TrainConfig().completed(), layout)
+    task.learn([crop], None)
+    validator = Validator([crop], scaling, task, torch.device("cpu"))
     network = torch.nn.Identity().train()
-    result = validator.evaluate(network, torch.nn.functional.l1_loss)
+    result = validator.evaluate(network, task.loss((32, 32)))
     assert result.loss == pytest.approx(0, abs=1e-6)
     assert result.metrics["pcc"] == pytest.approx(1)
     np.testing.assert_allclose(result.predictions, crop.target[None], atol=1e-6)

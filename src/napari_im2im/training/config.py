@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
 from pydantic import (
     BaseModel,
@@ -12,29 +12,17 @@ from pydantic import (
     PositiveFloat,
     PositiveInt,
     field_validator,
+    model_validator,
 )
 
 from napari_im2im.models.networks import NetworkConfig
+from napari_im2im.training.tasks.catalogue import TASKS, LossName, TaskName
 
-LossName = Literal[
-    "l1",
-    "mse",
-    "charbonnier",
-    "ssim",
-    "ms_ssim",
-    "pearson",
-    "fourier",
-    "foreground",
-]
 Normalization = Literal["mean_std", "percentile", "none"]
 _STANDARD_SECONDS = 1800.0
 
 Fraction = Annotated[float, Field(ge=0, le=1)]
 Percentile = Annotated[float, Field(ge=0, le=100)]
-
-
-def _l1() -> dict[LossName, float]:
-    return {"l1": 1.0}
 
 
 class _Config(BaseModel):
@@ -118,6 +106,9 @@ class TrainConfig(_Config):
     output: Path | None = Field(
         None, description="Folder of the runs; default: napari-im2im/runs at home."
     )
+    task: TaskName = Field(
+        "image", description="What is learned: " + ", ".join(TASKS) + "."
+    )
     data: DataConfig = Field(default_factory=DataConfig)
     spatial_axes: Literal["yx", "zyx"] | None = Field(
         None, description="2D (yx) or 3D (zyx) network; default: from the images."
@@ -143,10 +134,9 @@ class TrainConfig(_Config):
     )
     network: NetworkConfig = Field(default_factory=NetworkConfig)
     loss: dict[LossName, PositiveFloat] = Field(
-        default_factory=_l1,
-        min_length=1,
-        description="Weight of each term: l1, mse, charbonnier, ssim, ms_ssim, "
-        "pearson, fourier, foreground (for sparse targets).",
+        default_factory=dict,
+        description="Weight of each term, e.g. {l1: 0.5, ssim: 0.5}; default: what "
+        "suits the task.",
     )
     optimizer: OptimizerConfig = Field(default_factory=OptimizerConfig)
     effort: EffortConfig = Field(default_factory=EffortConfig)
@@ -171,3 +161,20 @@ class TrainConfig(_Config):
         if value[0] >= value[1]:
             raise ValueError("the first percentile must be below the second")
         return value
+
+    @model_validator(mode="after")
+    def _losses_of_the_task(self) -> Self:
+        known = TASKS[self.task].losses
+        wrong = [name for name in self.loss if name not in known]
+        if wrong:
+            raise ValueError(
+                f"the task {self.task} has no loss {wrong[0]!r}: choose from "
+                f"{', '.join(known)}"
+            )
+        return self
+
+    def completed(self) -> TrainConfig:
+        """Return the config with the defaults of its task filled in."""
+        if self.loss:
+            return self
+        return self.model_copy(update={"loss": dict(TASKS[self.task].default_loss)})

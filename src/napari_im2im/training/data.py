@@ -163,18 +163,12 @@ def load_samples(
     loaded = [
         _load_pair(pair, layout, config.data, name=pair[0].name) for pair in pairs
     ]
-    for role, channels in (
-        ("input", layout.input_channels),
-        ("target", layout.target_channels),
-    ):
-        arrays = [getattr(s, role) for samples in loaded for s in samples]
-        flat = [c for c in range(len(channels)) if _constant(arrays, c)]
-        if (role == "target" and flat) or len(flat) == len(channels):
-            which = f" (channel {channels[flat[0]]})" if len(channels) > 1 else ""
-            raise DataError(
-                f"The {role}{which} has the same value, {arrays[0][flat[0]].flat[0]:g},"
-                f" in every pixel, so there is nothing to learn: choose another {role}."
-            )
+    arrays = [sample.input for samples in loaded for sample in samples]
+    if all(_constant(arrays, channel) for channel in range(len(arrays[0]))):
+        raise DataError(
+            f"The input has the same value, {arrays[0].flat[0]:g}, in every pixel, so "
+            "there is nothing to learn: choose another input."
+        )
     return loaded
 
 

@@ -144,10 +144,11 @@ def build_start(
     package: ModelPackage,
     layout: Layout,
     config: TrainConfig,
+    output_names: Sequence[str],
     *,
     trusted: Collection[str] = (),
 ) -> Start:
-    """Build the network with its weights, for the channels of the images.
+    """Build the network with its weights, for the channels of inputs and outputs.
 
     Raises
     ------
@@ -161,7 +162,7 @@ def build_start(
     assert architecture is not None
     fresh: tuple[str, ...] = ()
     notes = [f"Starts from the weights of {package.name}."]
-    inputs, outputs = len(layout.input_channels), len(layout.target_channels)
+    inputs, outputs = len(layout.input_channels), len(output_names)
     before = _channels(package, "input"), _channels(package, "output")
     if (inputs, outputs) != before:
         torch.manual_seed(config.seed)

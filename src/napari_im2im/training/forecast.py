@@ -161,7 +161,7 @@ def memory_bytes(preparation: Preparation) -> int:
     )
     with torch.no_grad():
         network(torch.empty(shape, device="meta"))
-    batch = math.prod(shape) // shape[1] * len(layout.target_channels) * 4
+    batch = math.prod(shape) // shape[1] * len(preparation.task.output_names) * 4
     return kept + 4 * batch + _BYTES_PER_WEIGHT * _weights(preparation.network)
 
 

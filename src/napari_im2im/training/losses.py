@@ -14,7 +14,7 @@ from torchmetrics.functional.image import (
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from napari_im2im.training.config import LossName
+    from napari_im2im.training.tasks.catalogue import ImageLossName
 
 _SSIM_WINDOW = 11
 _SCALES = (0.0448, 0.2856, 0.3001, 0.2363, 0.1333)
@@ -77,7 +77,7 @@ class WeightedLoss(nn.Module):
 
     def __init__(
         self,
-        weights: Mapping[LossName, float],
+        weights: Mapping[ImageLossName, float],
         patch: Sequence[int],
         low: Sequence[float],
         high: Sequence[float],

@@ -22,7 +22,7 @@ from napari_im2im.models.writing import (
     write_package,
 )
 from napari_im2im.training.automatic import largest_size
-from napari_im2im.training.validation import normalized, restored
+from napari_im2im.training.validation import normalized
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -83,19 +83,16 @@ def _content(
     field, halo = _measure_tiling(preparation, cpu_network, crop)
     source, target = _specs(preparation, halo)
     test_input = _test_input(crop, source.axes[2:])
-    test_output = restored(
-        _run(cpu_network, normalized(test_input, preparation.input_scaling, _CPU)),
-        preparation.target_scaling,
+    task = preparation.task
+    test_output = task.postprocess(
+        _run(cpu_network, normalized(test_input, preparation.input_scaling, _CPU))
     ).numpy()
-    inputs, targets = (
-        ", ".join(names) for names in (layout.input_channels, layout.target_channels)
-    )
     images = preparation.split.training_images
     start = preparation.start
     origin = f", starting from {start.package.name}" if start else ""
     return PackageContent(
         name=config.name,
-        text=f"Predicts {targets} from {inputs} "
+        text=f"{task.summary(', '.join(layout.input_channels))} "
         f"({'3D' if layout.spatial_axes[0] == 'z' else '2D'}). Trained on {images} "
         f"image{'s' if images > 1 else ''}{origin} with napari-im2im.",
         network=cpu_network,
@@ -107,7 +104,9 @@ def _content(
         outputs=(target,),
         test_inputs=(test_input,),
         test_outputs=(test_output,),
+        tags=task.tags,
         config={
+            "task": task.meaning(),
             "training": config.model_dump(mode="json"),
             "parent": start.parent if start else None,
             "receptive_field": field_as_data(field),
@@ -127,13 +126,13 @@ def _specs(
     return image_specs(
         spatial_axes=layout.spatial_axes,
         input_channels=layout.input_channels,
-        output_channels=layout.target_channels,
+        output_channels=preparation.task.output_names,
         sizes=preparation.sizes,
         halo=halo,
         pixel_size=layout.scale,
         unit=next(iter(layout.units.values()), None),
         preprocessing=preparation.input_scaling.preprocessing(),
-        postprocessing=preparation.target_scaling.postprocessing(),
+        postprocessing=preparation.task.postprocessing(),
     )
 
 
@@ -180,10 +179,9 @@ def _test_input(crop: np.ndarray, axes: tuple[AxisSpec, ...]) -> np.ndarray:
 def _validation_text(
     preparation: Preparation, step: int, metrics: Mapping[str, float]
 ) -> str:
-    ranges = ", ".join(f"{span:g}" for span in preparation.data_range)
     rows = "\n".join(f"| {name} | {value:.4g} |" for name, value in metrics.items())
     return (
-        f"{preparation.split.text} After {step} steps, in the target's units (data "
-        f"range {ranges}, that of the training targets):\n\n"
+        f"{preparation.split.text} After {step} steps, "
+        f"{preparation.task.metrics_note()}:\n\n"
         f"| metric | value |\n|---|---|\n{rows}\n"
     )

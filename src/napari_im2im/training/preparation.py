@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-import numpy as np
 import torch
 
 from napari_im2im.errors import ConfigError, DataError
@@ -19,8 +18,9 @@ from napari_im2im.training.finetune import (
     open_start,
     scaling_of_start,
 )
-from napari_im2im.training.normalization import ChannelScaling, learn_scaling
+from napari_im2im.training.normalization import learn_scaling
 from napari_im2im.training.splitting import Split, split_samples
+from napari_im2im.training.tasks.opening import open_task
 from napari_im2im.training.validation import Validator, validation_crops
 
 if TYPE_CHECKING:
@@ -29,24 +29,22 @@ if TYPE_CHECKING:
 
     from napari_im2im.models.tensors import SteppedSize
     from napari_im2im.training.config import TrainConfig
-    from napari_im2im.training.data import Layout, Pair
-
-_USUAL_RANGE = (0.1, 99.9)
-"""Percentiles of the target between which SSIM, as a loss, works."""
+    from napari_im2im.training.data import Layout, Pair, Sample
+    from napari_im2im.training.normalization import ChannelScaling
+    from napari_im2im.training.tasks.task import Task
 
 
 @dataclass(frozen=True)
 class Preparation:
     """What a training is made of before its first step.
 
-    ``loss_range`` and ``data_range`` are ranges of the target channels: usual
-    smallest and largest value, normalised, and largest minus smallest value in the
-    target's units. ``start`` is what is fine-tuned, and ``notes`` are sentences
-    for the user.
+    ``task`` is what is learned, ``start`` what is fine-tuned, and ``notes`` are
+    sentences for the user.
     """
 
     config: TrainConfig
     layout: Layout
+    task: Task
     network: torch.nn.Module
     network_kwargs: Mapping[str, Any]
     sizes: Mapping[str, SteppedSize | FixedSize]
@@ -54,9 +52,6 @@ class Preparation:
     patch: dict[str, int]
     batch_size: int
     input_scaling: ChannelScaling
-    target_scaling: ChannelScaling
-    loss_range: tuple[tuple[float, ...], tuple[float, ...]]
-    data_range: tuple[float, ...]
     start: Start | None = None
     notes: tuple[str, ...] = ()
 
@@ -65,9 +60,7 @@ class Preparation:
         return Validator(
             crops=validation_crops(self.split.validation, self.sizes, self.config.seed),
             input_scaling=self.input_scaling,
-            target_scaling=self.target_scaling,
-            data_range=self.data_range,
-            channels=self.layout.target_channels,
+            task=self.task,
             device=device,
         )
 
@@ -94,29 +87,32 @@ def prepare(
     package = None
     if config.start_from is not None:
         package, config = open_start(config)
+    config = config.completed()
     layout = plan_layout(pairs, config)
+    loaded = load_samples(pairs, layout, config)
+    task = open_task(config, layout)
+    task.check([sample for samples in loaded for sample in samples])
     start = None
     if package is not None:
-        start = build_start(package, layout, config, trusted=trusted)
+        start = build_start(package, layout, config, task.output_names, trusted=trusted)
         network, kwargs = start.network, dict(start.architecture.kwargs)
         sizes = dict(start.sizes)
     else:
-        network, kwargs, sizes = _network(config, layout)
+        network, kwargs, sizes = _network(config, layout, task)
     split = split_samples(
-        load_samples(pairs, layout, config),
+        loaded,
         fraction=config.data.validation_fraction,
         step={a: _least(size) for a, size in sizes.items()},
         seed=config.seed,
     )
     patch = choose_patch(config, split.training, sizes, on_cpu=on_cpu)
     _check_validation(split, sizes)
-    inputs = [sample.input for sample in split.training]
-    targets = [sample.target for sample in split.training]
-    input_scaling, target_scaling, notes = _scalings(config, start, inputs, targets)
-    usual = learn_scaling(targets, "percentile", _USUAL_RANGE)
+    input_scaling, notes = _input_scaling(config, start, split.training)
+    notes += task.learn(split.training, start)
     return Preparation(
         config=config,
         layout=layout,
+        task=task,
         network=network,
         network_kwargs=kwargs,
         sizes=sizes,
@@ -124,45 +120,31 @@ def prepare(
         patch=patch,
         batch_size=choose_batch_size(config, patch, on_cpu=on_cpu),
         input_scaling=input_scaling,
-        target_scaling=target_scaling,
-        loss_range=_normalised_range(usual, target_scaling),
-        data_range=_data_range(targets),
         start=start,
         notes=(*(start.notes if start is not None else ()), *notes),
     )
 
 
-def _scalings(
-    config: TrainConfig,
-    start: Start | None,
-    inputs: Sequence[np.ndarray],
-    targets: Sequence[np.ndarray],
-) -> tuple[ChannelScaling, ChannelScaling, list[str]]:
-    """Return the scalings of inputs and targets, and what to say of them."""
-    scalings, notes = [], []
-    for role, arrays in (("input", inputs), ("target", targets)):
-        field = f"{role}_normalization"
-        note = ""
-        if start is None or field in config.model_fields_set:
-            method = getattr(config, field)
-            scaling = learn_scaling(arrays, method, config.percentiles)
-        else:
-            tensor = getattr(start.package, f"{role}s".replace("target", "output"))[0]
-            scaling, note = scaling_of_start(
-                tensor.steps, arrays, is_target=role == "target"
-            )
-        scalings.append(scaling)
-        notes += [note] if note else []
-    return scalings[0], scalings[1], notes
+def _input_scaling(
+    config: TrainConfig, start: Start | None, samples: Sequence[Sample]
+) -> tuple[ChannelScaling, list[str]]:
+    """Return how inputs are normalised, and what to say of it."""
+    arrays = [sample.input for sample in samples]
+    if start is None or "input_normalization" in config.model_fields_set:
+        method = config.input_normalization
+        return learn_scaling(arrays, method, config.percentiles), []
+    steps = start.package.inputs[0].steps
+    scaling, note = scaling_of_start(steps, arrays, is_target=False)
+    return scaling, [note] if note else []
 
 
 def _network(
-    config: TrainConfig, layout: Layout
+    config: TrainConfig, layout: Layout, task: Task
 ) -> tuple[torch.nn.Module, dict[str, Any], dict[str, SteppedSize | FixedSize]]:
     arguments: dict[str, Any] = {
         "spatial_axes": layout.spatial_axes,
         "in_channels": len(layout.input_channels),
-        "out_channels": len(layout.target_channels),
+        "out_channels": len(task.output_names),
         "scale": layout.scale,
         "patch": config.patch,
     }
@@ -192,23 +174,6 @@ def _check_validation(
                     f"to validate on, but the network needs {_least(size)}: hold out "
                     "more (data.validation_fraction) or use larger images."
                 )
-
-
-def _normalised_range(
-    usual: ChannelScaling, scaling: ChannelScaling
-) -> tuple[tuple[float, ...], tuple[float, ...]]:
-    low = np.subtract(usual.offset, scaling.offset) / np.array(scaling.scale)
-    high = low + np.divide(usual.scale, scaling.scale)
-    return tuple(low.tolist()), tuple(high.tolist())
-
-
-def _data_range(targets: Sequence[np.ndarray]) -> tuple[float, ...]:
-    spans = []
-    for c in range(len(targets[0])):
-        low = min(float(target[c].min()) for target in targets)
-        high = max(float(target[c].max()) for target in targets)
-        spans.append(high - low if high > low else 1.0)
-    return tuple(spans)
 
 
 def check_batch(preparation: Preparation) -> None:

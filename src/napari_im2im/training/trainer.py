@@ -21,11 +21,10 @@ from napari_im2im.events import (
 )
 from napari_im2im.training.automatic import shrink
 from napari_im2im.training.devices import is_out_of_memory
-from napari_im2im.training.losses import WeightedLoss
 from napari_im2im.training.packaging import write_best
 from napari_im2im.training.sampling import PatchSampler
 from napari_im2im.training.schedule import StepPlan, learning_rate_factor
-from napari_im2im.training.validation import normalized
+from napari_im2im.training.validation import normalized, to_device
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterator, Mapping
@@ -61,7 +60,7 @@ class Trainer:
     ) -> None:
         config = preparation.config
         self.preparation, self.run, self.fabric = preparation, run, fabric
-        self.config = config
+        self.config, self.task = config, preparation.task
         network = preparation.network
         if len(preparation.layout.spatial_axes) == 2:
             network = network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
@@ -96,9 +95,7 @@ class Trainer:
         )
         crop = self.validator.crops[0].spatial_shape
         window = [min(sizes) for sizes in zip(shape, crop, strict=True)]
-        self.loss = WeightedLoss(
-            self.config.loss, window, *self.preparation.loss_range
-        ).to(self.fabric.device)
+        self.loss = self.task.loss(window).to(self.fabric.device)
 
     def sizes_text(self) -> str:
         """Return a sentence about patches and batches."""
@@ -153,16 +150,12 @@ class Trainer:
         self.step += 1
 
     def _learn(self) -> torch.Tensor:
-        batch = self.sampler.batch(self.step)
-        inputs, targets = (
-            normalized(array, scaling, self.fabric.device)
-            for array, scaling in (
-                (batch.input, self.preparation.input_scaling),
-                (batch.target, self.preparation.target_scaling),
-            )
-        )
+        batch, device = self.sampler.batch(self.step), self.fabric.device
+        inputs = normalized(batch.input, self.preparation.input_scaling, device)
+        encoded = self.task.encode(batch.target, batch.weight)
+        inputs, target, weight = self.task.corrupt(inputs, *to_device(encoded, device))
         self.optimizer.zero_grad()
-        loss: torch.Tensor = self.loss(self.network(inputs), targets)
+        loss: torch.Tensor = self.loss(self.network(inputs), target, weight)
         self.fabric.backward(loss)
         clip = self.config.optimizer.gradient_clip
         if clip is not None:
@@ -254,7 +247,13 @@ class Trainer:
 
     def _preview(self, evaluation: Evaluation) -> Preview:
         crop = self.validator.crops[0]
-        return Preview(self.step, crop.input, crop.target, evaluation.predictions[0])
+        return Preview(
+            self.step,
+            crop.input,
+            self.task.preview_target(crop.target),
+            self.task.preview(evaluation.predictions[0]),
+            labels=self.task.shows_labels,
+        )
 
     def _keep(self, evaluation: Evaluation) -> NewBest:
         self.best, self.waited = evaluation.loss, 0
@@ -309,8 +308,9 @@ class Trainer:
         )
 
     def _scaling(self) -> list[list[float]]:
-        both = (self.preparation.input_scaling, self.preparation.target_scaling)
-        return [list(values) for s in both for values in (s.offset, s.scale)]
+        scaling = self.preparation.input_scaling
+        own = [list(scaling.offset), list(scaling.scale)]
+        return [*own, *self.task.fingerprint()]
 
     def restore(self, state: Mapping[str, Any]) -> None:
         """Go on from a checkpoint.

@@ -10,7 +10,6 @@ import numpy as np
 import torch
 
 from napari_im2im.training.automatic import largest_size
-from napari_im2im.training.metrics import image_metrics
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -18,6 +17,7 @@ if TYPE_CHECKING:
     from napari_im2im.models.tensors import FixedSize, SteppedSize
     from napari_im2im.training.data import Sample
     from napari_im2im.training.normalization import ChannelScaling
+    from napari_im2im.training.tasks.task import Task
 
 _CROP = {2: {"y": 256, "x": 256}, 3: {"z": 32, "y": 128, "x": 128}}
 _CROPS = {2: 8, 3: 3}
@@ -66,7 +66,7 @@ def validation_crops(
 class Evaluation:
     """How well a network does: loss and metrics, and what it made of each crop.
 
-    ``predictions`` are ``(crop, c, [z,] y, x)``, float32, in the target's units.
+    ``predictions`` are ``(crop, c, [z,] y, x)``, float32, postprocessed.
     """
 
     loss: float
@@ -76,33 +76,29 @@ class Evaluation:
 
 @dataclass(frozen=True)
 class Validator:
-    """Applies a network to crops and measures the result in the target's units.
+    """Applies a network to crops and measures what its output means.
 
     Parameters
     ----------
     crops
         Regions of equal size.
-    input_scaling, target_scaling
-        What training normalises with.
-    data_range
-        Largest minus smallest target value of each channel, for PSNR and SSIM.
-    channels
-        Names of the target channels.
+    input_scaling
+        What training normalises inputs with.
+    task
+        What is learned.
     device
         Where the network is.
     """
 
     crops: Sequence[Sample]
     input_scaling: ChannelScaling
-    target_scaling: ChannelScaling
-    data_range: Sequence[float]
-    channels: Sequence[str]
+    task: Task
     device: torch.device
 
     def evaluate(
         self,
         network: torch.nn.Module,
-        loss: Callable[[torch.Tensor, torch.Tensor], torch.Tensor],
+        loss: Callable[[torch.Tensor, torch.Tensor, torch.Tensor | None], torch.Tensor],
     ) -> Evaluation:
         """Return loss, metrics and predictions; the network stays in its mode."""
         training = network.training
@@ -114,23 +110,49 @@ class Validator:
                     inputs = normalized(
                         crop.input[None], self.input_scaling, self.device
                     )
-                    targets = normalized(
-                        crop.target[None], self.target_scaling, self.device
-                    )
+                    weight = None if crop.weight is None else crop.weight[None]
+                    encoded = self.task.encode(crop.target[None], weight)
                     output = network(inputs).float()
-                    losses.append(float(loss(output, targets)))
+                    losses.append(float(loss(output, *to_device(encoded, self.device))))
                     outputs.append(output.cpu())
         finally:
             network.train(training)
-        predictions = restored(torch.cat(outputs), self.target_scaling)
-        truth = np.stack([np.asarray(crop.target, np.float32) for crop in self.crops])
+        predictions = self.task.postprocess(torch.cat(outputs))
         return Evaluation(
             loss=float(np.mean(losses)),
-            metrics=image_metrics(
-                predictions, torch.from_numpy(truth), self.data_range, self.channels
+            metrics=self.task.metrics(
+                predictions,
+                np.stack([crop.target for crop in self.crops]),
+                stacked_weights(self.crops),
             ),
             predictions=predictions.numpy(),
         )
+
+
+def stacked_weights(samples: Sequence[Sample]) -> np.ndarray | None:
+    """Return the weights of samples of equal size; a sample without counts fully."""
+    if all(sample.weight is None for sample in samples):
+        return None
+    return np.stack(
+        [
+            np.ones((1, *sample.spatial_shape), np.float32)
+            if sample.weight is None
+            else np.asarray(sample.weight, np.float32)
+            for sample in samples
+        ]
+    )
+
+
+def to_device(
+    encoded: tuple[np.ndarray, np.ndarray | None], device: torch.device
+) -> tuple[torch.Tensor, torch.Tensor | None]:
+    """Return what `Task.encode` returns as tensors."""
+    target, weight = encoded
+    return torch.from_numpy(target).to(device), (
+        None
+        if weight is None
+        else torch.from_numpy(np.ascontiguousarray(weight, np.float32)).to(device)
+    )
 
 
 def normalized(
@@ -142,17 +164,22 @@ def normalized(
     as fast.
     """
     tensor = torch.from_numpy(np.ascontiguousarray(array, np.float32)).to(device)
-    tensor = tensor - _by_channel(scaling.offset, tensor)
-    tensor = tensor / _by_channel(scaling.scale, tensor)
+    tensor = scaled(tensor, scaling)
     if tensor.ndim == 4:
         tensor = tensor.contiguous(memory_format=torch.channels_last)
     return tensor
 
 
+def scaled(tensor: torch.Tensor, scaling: ChannelScaling) -> torch.Tensor:
+    """Return images ``(batch, c, [z,] y, x)`` minus the offset, over the scale."""
+    shifted = tensor - _by_channel(scaling.offset, tensor)
+    return shifted / _by_channel(scaling.scale, tensor)
+
+
 def restored(tensor: torch.Tensor, scaling: ChannelScaling) -> torch.Tensor:
-    """Return what `normalized` was made from."""
-    scaled = tensor * _by_channel(scaling.scale, tensor)
-    return scaled + _by_channel(scaling.offset, tensor)
+    """Return what `scaled` was made from."""
+    stretched = tensor * _by_channel(scaling.scale, tensor)
+    return stretched + _by_channel(scaling.offset, tensor)
 
 
 def _by_channel(values: Sequence[float], like: torch.Tensor) -> torch.Tensor:

@@ -1,0 +1,65 @@
+"""The tasks as a user chooses them. Imports nothing heavy: the docks list it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Literal, get_args
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+TaskName = Literal["image"]
+TargetKind = Literal["image", "labels", "none"]
+ImageLossName = Literal[
+    "l1",
+    "mse",
+    "charbonnier",
+    "ssim",
+    "ms_ssim",
+    "pearson",
+    "fourier",
+    "foreground",
+]
+LossName = ImageLossName
+
+
+@dataclass(frozen=True)
+class TaskInfo:
+    """A task before anything of it is loaded.
+
+    Parameters
+    ----------
+    title
+        What the Train dock calls it.
+    text
+        One sentence: what the model will make of an image.
+    target
+        ``"image"``: intensities; ``"labels"``: whole numbers that name classes or
+        objects, of any integer dtype or bool; ``"none"``: the input is its own
+        target.
+    losses
+        Names that `TrainConfig.loss` may use.
+    default_loss
+        Weight by name, where the config names no loss.
+    """
+
+    title: str
+    text: str
+    target: TargetKind
+    losses: tuple[str, ...]
+    default_loss: Mapping[str, float]
+
+
+TASKS: Mapping[str, TaskInfo] = MappingProxyType(
+    {
+        "image": TaskInfo(
+            title="Predict an image",
+            text="Makes the target image from the input image.",
+            target="image",
+            losses=get_args(ImageLossName),
+            default_loss=MappingProxyType({"l1": 1.0}),
+        ),
+    }
+)
+"""By the name in `TrainConfig.task`, in the order of the dock."""

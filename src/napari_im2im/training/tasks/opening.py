@@ -1,0 +1,19 @@
+"""From the name of a task to the task."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from napari_im2im.training.tasks.image import ImageTask
+
+if TYPE_CHECKING:
+    from napari_im2im.training.config import TrainConfig
+    from napari_im2im.training.data import Layout
+    from napari_im2im.training.tasks.task import Task
+
+_CLASSES: dict[str, type[Task]] = {"image": ImageTask}
+
+
+def open_task(config: TrainConfig, layout: Layout) -> Task:
+    """Return the task of a training, before it has seen a pixel."""
+    return _CLASSES[config.task](config, layout)

@@ -1,0 +1,49 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+
+from napari_im2im.errors import DataError
+from napari_im2im.training.config import TrainConfig
+from napari_im2im.training.data import Layout, Sample
+from napari_im2im.training.tasks.image import ImageTask
+
+
+def image_task(channels=("DAPI",), **values):
+    layout = Layout(("y", "x"), ("phase",), channels)
+    return ImageTask(TrainConfig(**values).completed(), layout)
+
+
+def sample(target, name="a"):
+    return Sample(np.zeros((1, *target.shape[1:])), target, name)
+
+
+def test_a_constant_target_is_refused():
+    flat = np.full((1, 16, 16), 7, np.uint16)
+    with pytest.raises(DataError, match="the same value, 7, in every pixel"):
+        image_task().check([sample(flat), sample(flat)])
+
+
+def test_a_constant_channel_is_named():
+    target = np.stack([np.arange(256).reshape(16, 16), np.zeros((16, 16))])
+    with pytest.raises(DataError, match=r"target \(channel empty\)"):
+        image_task(("DAPI", "empty")).check([sample(target)])
+
+
+def test_the_loss_compares_in_normalised_units():
+    target = np.random.default_rng(0).normal(500, 20, (1, 32, 32)).astype(np.float32)
+    task = image_task(loss={"l1": 1.0})
+    task.learn([sample(target)], None)
+    encoded, _ = task.encode(target[None], None)
+    loss = task.loss((32, 32))
+    perfect = (torch.from_numpy(encoded) - target.mean()) / target.std()
+    assert loss(perfect, torch.from_numpy(encoded)) == pytest.approx(0, abs=1e-4)
+    off_by_one = loss(perfect + 1, torch.from_numpy(encoded))
+    assert off_by_one == pytest.approx(1, rel=1e-3)
+    torch.testing.assert_close(task.postprocess(perfect), torch.from_numpy(encoded))
+
+
+def test_no_loss_named_means_that_of_the_task():
+    assert TrainConfig().completed().loss == {"l1": 1.0}
+    assert TrainConfig(loss={"mse": 2.0}).completed().loss == {"mse": 2.0}
