@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 from pydantic_settings import CliPositionalArg
@@ -38,6 +38,10 @@ class Export(BaseModel):
         default_factory=lambda: ["torchscript", "onnx"],
         description="Weights formats to add.",
     )
+    architecture: Literal["library", "source"] = Field(
+        "library",
+        description="Let MONAI build the network, or a source file in the package.",
+    )
     overwrite: bool = Field(False, description="Replace the zip if it exists.")
     trust: list[str] = Field(
         default_factory=list,
@@ -69,6 +73,7 @@ class Export(BaseModel):
                 output=self.output,
                 metadata=Metadata.model_validate(draft),
                 formats=self.formats,
+                architecture=self.architecture,
                 overwrite=self.overwrite,
             )
         except ValidationError as error:

@@ -79,6 +79,10 @@ class ExportWidget(Dock):
             "torchscript": QCheckBox("TorchScript (Java programs, ilastik)"),
             "onnx": QCheckBox("ONNX (any runtime)"),
         }
+        self.source = QCheckBox("Network as a source file, without MONAI")
+        self.source.setToolTip(
+            "For programs that have PyTorch but not MONAI; of BasicUNet and UNet."
+        )
         self.output = QLineEdit()
         self.output_button = QPushButton("…")
         self.checks = CheckList()
@@ -107,7 +111,7 @@ class ExportWidget(Dock):
         body.addWidget(self.cover)
         body.addWidget(self.data)
         body.addWidget(_heading("3  Check and write"))
-        for check in self.formats.values():
+        for check in (*self.formats.values(), self.source):
             body.addWidget(check)
         body.addWidget(_row(self.output, self.output_button))
         body.addWidget(self.checks)
@@ -165,6 +169,7 @@ class ExportWidget(Dock):
             output=Path(self.output.text()).expanduser(),
             metadata=Metadata.model_validate(self.form.draft()),
             formats=[name for name, box in self.formats.items() if box.isChecked()],
+            architecture="source" if self.source.isChecked() else "library",
         )
         self.checks.clear()
         self._start(partial(_export, config), self._hear, lambda _: None)

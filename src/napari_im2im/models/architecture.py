@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from napari_im2im.errors import ModelError, TrustError
 from napari_im2im.models.archive import sha256_of
+from napari_im2im.models.self_contained import own_digests
 
 if TYPE_CHECKING:
     from collections.abc import Collection
@@ -29,7 +30,7 @@ def required_trust(package: ModelPackage, architecture: Architecture) -> str | N
     -------
     str or None
         The sha256 of the Python file, or ``module:callable``; None where nothing
-        but an allowed library runs.
+        but an allowed library or a file of this program runs.
 
     Raises
     ------
@@ -40,7 +41,9 @@ def required_trust(package: ModelPackage, architecture: Architecture) -> str | N
     if architecture.module is None:
         assert architecture.source is not None
         # Of the file itself: what the description claims proves nothing.
-        return sha256_of(package.file(architecture.source, architecture.sha256))
+        digest = sha256_of(package.file(architecture.source, architecture.sha256))
+        # A file that comes with this program is trusted as the program is.
+        return None if digest in own_digests() else digest
     module, name = architecture.module, architecture.callable
     parts = module.split(".")
     if not all(part.isidentifier() for part in parts) or not name.isidentifier():
@@ -131,9 +134,13 @@ def _load_callable(
         if architecture.module is not None:
             module = importlib.import_module(architecture.module)
         else:
-            assert architecture.source is not None
-            assert digest is not None
-            module = _run_file(package, architecture.source, digest)
+            source = architecture.source
+            assert source is not None
+            if digest is None:
+                digest = sha256_of(package.file(source, architecture.sha256))
+                if digest not in own_digests():
+                    raise TrustError(f"{source} changed while it was read: refused.")
+            module = run_file(package, source, digest)
         return getattr(module, architecture.callable)
     except ImportError as error:
         raise ModelError(
@@ -147,9 +154,18 @@ def _load_callable(
         ) from error
 
 
-def _run_file(package: ModelPackage, source: str, digest: str) -> Any:
+def run_file(package: ModelPackage, source: str, digest: str) -> Any:
+    """Return a Python file of a package as a module; somebody agreed to its sha256.
+
+    Raises
+    ------
+    TrustError
+        If it is not the file that was agreed to.
+    ModelError
+        If it is missing, or fails.
+    """
     path = package.file(source)
-    spec = importlib.util.spec_from_loader(f"architecture_{digest}", loader=None)
+    spec = importlib.util.spec_from_loader(f"code_{digest}", loader=None)
     assert spec is not None
     module = importlib.util.module_from_spec(spec)
     module.__file__ = str(path)

@@ -65,7 +65,7 @@ class PackageContent:
         The trained network, on any device.
     network_name, network_kwargs
         The class in ``network_module`` and the arguments that build it again
-        (`models.networks.network_kwargs`).
+        (`models.networks.plan_network`).
     inputs, outputs
         The tensors; `image_specs` makes the usual pair.
     test_inputs, test_outputs
@@ -271,7 +271,7 @@ def _write_files(folder: Path, content: PackageContent) -> None:
     from bioimageio.spec.utils import write_yaml
 
     _write_state_dict(folder / WEIGHTS_NAME, content.network)
-    write_yaml(_environment(), folder / ENVIRONMENT_NAME)
+    write_yaml(environment("torch", "monai", "einops"), folder / ENVIRONMENT_NAME)
     arrays = (content.test_inputs, content.test_outputs)
     for specs, tensors in zip((content.inputs, content.outputs), arrays, strict=True):
         for spec, array in zip(specs, tensors, strict=True):
@@ -318,15 +318,23 @@ def _write_state_dict(path: Path, network: torch.nn.Module) -> None:
     torch.save(state, path)
 
 
-def _environment() -> dict[str, Any]:
-    """Return a conda environment that can build and run the network."""
+def environment(*libraries: str) -> dict[str, Any]:
+    """Return a conda environment that can build and run a network.
+
+    Parameters
+    ----------
+    libraries
+        Installed distributions that it needs, in their present version or newer.
+    """
+    names = {"torch": "pytorch"}
     return {
         "name": "model",
         "channels": ["conda-forge", "nodefaults"],
         "dependencies": [
-            f"conda-forge::pytorch>={_base_version('torch')}",
-            f"conda-forge::monai>={_base_version('monai')}",
-            "conda-forge::einops",
+            *(
+                f"conda-forge::{names.get(name, name)}>={_base_version(name)}"
+                for name in libraries
+            ),
             "conda-forge::bioimageio.core>=0.11",
             "pip",
         ],

@@ -10,6 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from napari_im2im.zoo.metadata import Metadata
 
 Format = Literal["torchscript", "onnx"]
+Architecture = Literal["library", "source"]
 
 
 class ExportConfig(BaseModel):
@@ -22,5 +23,10 @@ class ExportConfig(BaseModel):
     metadata: Metadata
     formats: tuple[Format, ...] = Field(
         ("torchscript", "onnx"), description="Weights to add to those that are there."
+    )
+    architecture: Architecture = Field(
+        "library",
+        description="How the state dict's network is built again: 'library' imports "
+        "MONAI's class, 'source' adds one readable file that needs PyTorch alone.",
     )
     overwrite: bool = False

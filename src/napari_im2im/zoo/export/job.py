@@ -25,6 +25,7 @@ from napari_im2im.zoo.export.drafts import open_model, remember
 from napari_im2im.zoo.export.events import Checked, ExportFinished
 from napari_im2im.zoo.export.staging import (
     add_samples,
+    add_source,
     add_weights,
     apply_metadata,
     check_is_publishable,
@@ -88,6 +89,8 @@ def export_events(
         apply_metadata(described, config.metadata, package, folder)
         add_samples(described, package, folder)
         yield from _weights_events(config, package, described, folder, trusted)
+        if config.architecture == "source":
+            yield from _source_events(package, described, folder)
         built = yield from format_events(described, folder)
         write_description(described, folder)
         staged = load_package(folder)
@@ -143,6 +146,19 @@ def _weights_events(
     add_weights(described, converted, folder)
     for entry in converted:
         yield Checked(names[entry.format], *_outcome(entry))
+
+
+def _source_events(
+    package: ModelPackage, described: dict[str, Any], folder: Path
+) -> Generator[Event]:
+    name = "Network as a source file"
+    yield Checked(name, "running")
+    try:
+        file = add_source(described, package, folder)
+    except ModelError as error:
+        yield Checked(name, "warning", f"Left out: {error}")
+        return
+    yield Checked(name, "passed", f"{file} builds it with PyTorch alone.")
 
 
 def _outcome(entry: Converted) -> tuple[Any, str]:

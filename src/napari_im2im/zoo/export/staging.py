@@ -13,10 +13,13 @@ from napari_im2im.errors import ModelError
 from napari_im2im.models.archive import sha256_of
 from napari_im2im.models.conversion import OPSET
 from napari_im2im.models.cover import cover_png
+from napari_im2im.models.self_contained import source_file
 from napari_im2im.models.writing import (
     COVER_NAME,
     DESCRIPTION_NAME,
     DOCUMENTATION_NAME,
+    ENVIRONMENT_NAME,
+    environment,
 )
 from napari_im2im.zoo.export.documentation import write_documentation
 from napari_im2im.zoo.export.drafts import documentation_of
@@ -133,6 +136,35 @@ def add_weights(
             "comment": f"{entry.comment} napari-im2im {version('napari-im2im')}.",
             **versions,
         }
+
+
+def add_source(described: dict[str, Any], package: ModelPackage, folder: Path) -> str:
+    """Let the state dict's network be built by a file instead of a library.
+
+    Returns
+    -------
+    str
+        The name of the file.
+
+    Raises
+    ------
+    ModelError
+        If there is none that builds this network; nothing is changed then.
+    """
+    from bioimageio.spec.utils import write_yaml
+
+    path = source_file(package)
+    shutil.copyfile(path, folder / path.name)
+    write_yaml(environment("torch"), folder / ENVIRONMENT_NAME)
+    entry = described["weights"]["pytorch_state_dict"]
+    architecture = entry["architecture"]
+    entry["architecture"] = {
+        **_file(folder, path.name),
+        "callable": architecture["callable"],
+        "kwargs": architecture.get("kwargs", {}),
+    }
+    entry["dependencies"] = _file(folder, ENVIRONMENT_NAME)
+    return path.name
 
 
 def write_description(described: Mapping[str, Any], folder: Path) -> Path:
