@@ -1,13 +1,18 @@
 """Training and predicting from the command line, from files to files."""
 
 import json
+import os
 import shutil
+import signal
 
 import numpy as np
 import pytest
 import yaml
+import zarr
+from ome_zarr_models.v05 import HCS
 
-from napari_im2im.cli import DONE, FAILED, MISUSED, main
+from napari_im2im.cli import DONE, FAILED, INTERRUPTED, MISUSED, console, main
+from napari_im2im.events import FileStarted, PredictionStarted, TileDone
 from napari_im2im.images import Image, open_image, save_image
 
 
@@ -70,6 +75,91 @@ def test_a_broken_file_does_not_stop_the_others(model, folder, capsys):
     output = capsys.readouterr()
     assert len(output.out.split()) == 2
     assert "1 of 3 images failed: 2_in.ome.tif" in output.err
+
+
+def test_what_is_done_is_skipped_and_what_is_unfinished_goes_on(
+    model, folder, capsys, monkeypatch
+):
+    output = folder / "night"
+    words = ["--output", str(output), "--tile.y", "32", "--tile.x", "32"]
+    words += ["--halo.y", "8", "--halo.x", "8"]
+    assert predict(model, folder, *words[:1], str(folder / "whole"), *words[2:]) == DONE
+    whole = [np.asarray(open_image(f).data) for f in (folder / "whole").iterdir()]
+    describe, seen = console.describe, []
+
+    def press_ctrl_c(event):
+        """Stop at the third tile of the second image."""
+        seen.append(event)
+        if isinstance(event, TileDone) and event.index == 3:
+            if any(isinstance(e, FileStarted) and e.number == 2 for e in seen):
+                signal.raise_signal(signal.SIGINT)
+        return describe(event)
+
+    monkeypatch.setattr(console, "describe", press_ctrl_c)
+    assert predict(model, folder, *words) == INTERRUPTED
+    assert "What was finished is kept" in capsys.readouterr().err
+    names = sorted(path.name for path in output.iterdir())
+    assert names[-1] == "0_in_twice.ome.tif"
+    assert ".1_in_twice.ome.tif.journal" in names
+    monkeypatch.setattr(console, "describe", lambda e: seen.append(e) or describe(e))
+    assert predict(model, folder, *words) == MISUSED
+    assert "--resume skips what is complete" in capsys.readouterr().err
+    seen.clear()
+    assert predict(model, folder, *words, "--resume") == DONE
+    (started,) = [event for event in seen if isinstance(event, PredictionStarted)]
+    assert 3 <= started.done < started.tiles
+    shown = capsys.readouterr()
+    assert len(shown.out.split()) == 2
+    assert "0_in_twice.ome.tif is complete already" in " ".join(shown.err.split())
+    files = sorted(output.iterdir())
+    assert [file.name for file in files] == [f"{n}_in_twice.ome.tif" for n in range(2)]
+    for file in files:
+        result = np.asarray(open_image(file).data)
+        assert any(np.array_equal(result, expected) for expected in whole)
+
+
+def test_a_plate_is_predicted_field_by_field(model, folder, tmp_path, capsys):
+    plate = tmp_path / "in" / "p.ome.zarr"
+    wells = ["A/1", "B/2"]
+    group = zarr.create_group(plate, zarr_format=2)
+    rows = [
+        {"path": well, "rowIndex": n, "columnIndex": n} for n, well in enumerate(wells)
+    ]
+    named = {
+        "rows": [{"name": "A"}, {"name": "B"}],
+        "columns": [{"name": "1"}, {"name": "2"}],
+    }
+    group.attrs["plate"] = {"version": "0.4", "wells": rows, **named}
+    for number, well in enumerate(wells):
+        images = {"version": "0.4", "images": [{"path": "0"}]}
+        group.create_group(well).attrs["well"] = images
+        source = open_image(folder / f"{number}_in.ome.tif")
+        save_image(source, plate / well / "0.zarr")
+        (plate / well / "0.zarr").rename(plate / well / "0")
+    (plate / "B" / "2" / "0" / "0" / "zarr.json").unlink()
+    words = ["predict", "--model", str(model), "--inputs", str(tmp_path / "in")]
+    words += ["--output", str(tmp_path / "out")]
+    assert main(words) == FAILED
+    assert "1 of 2 images failed" in capsys.readouterr().err
+    result = tmp_path / "out" / "p_twice.ome.zarr"
+    assert HCS.from_zarr(zarr.open_group(result, mode="r")).n_wells == 2
+    assert not (result / "B" / "2" / "0").exists()
+    first = open_image(result / "A" / "1" / "0")
+    beside = open_image(folder / "new" / "0_in_twice.ome.tif")
+    np.testing.assert_allclose(
+        np.squeeze(first.data), np.squeeze(beside.data), rtol=1e-5
+    )
+    save_image(open_image(folder / "1_in.ome.tif"), plate / "B" / "2" / "0.zarr")
+    shutil.rmtree(plate / "B" / "2" / "0")
+    (plate / "B" / "2" / "0.zarr").rename(plate / "B" / "2" / "0")
+    assert main([*words, "--resume"]) == DONE
+    assert (result / "B" / "2" / "0" / "zarr.json").exists()
+
+
+def test_a_folder_that_may_not_be_written_is_named(model, folder, capsys, monkeypatch):
+    monkeypatch.setattr(os, "access", lambda *_: False)
+    assert predict(model, folder, "--output", str(folder / "shut")) == MISUSED
+    assert "doesn't allow it: choose another folder" in capsys.readouterr().err
 
 
 def test_a_missing_model_fails_with_a_sentence(folder, capsys):

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from rich.console import Console
+from rich.markup import escape
 from rich.progress import (
     BarColumn,
     MofNCompleteColumn,
@@ -17,6 +18,10 @@ from rich.table import Column
 
 from napari_im2im.cli.json_lines import json_line
 from napari_im2im.events import (
+    FileDone,
+    FileFailed,
+    FilesFinished,
+    FileStarted,
     Message,
     NewBest,
     PredictionStarted,
@@ -56,44 +61,20 @@ def follow(
     Event
         The last event of the job.
     """
-    bar = Bar(
-        TextColumn("{task.description}"),
-        BarColumn(table_column=Column(ratio=1)),
-        TaskProgressColumn(),
-        MofNCompleteColumn(),
-        TimeElapsedColumn(),
-        TextColumn("{task.fields[left]}"),
-        console=status,
-        disable=json_lines,
-    )
+    shown = _Shown(activity, disable=json_lines)
     last: Event | None = None
     try:
-        with bar:
-            task = bar.add_task(activity, total=None, left="")
+        with shown.bar:
             for last in events:
-                sentence = "" if json_lines else describe(last)
                 if json_lines:
                     results.print(json_line(last))
+                    continue
+                sentence = describe(last)
                 if sentence:
                     status.print(sentence, soft_wrap=True)
-                if isinstance(last, Progress):
-                    bar.update(
-                        task,
-                        completed=last.done,
-                        total=last.total or None,
-                        description=last.activity or activity,
-                        left=duration(last.seconds_left, " left"),
-                    )
-                elif isinstance(last, PredictionStarted):
-                    bar.update(
-                        task,
-                        completed=last.done,
-                        total=last.tiles,
-                        description=activity,
-                        left="",
-                    )
-                elif isinstance(last, TileDone):
-                    bar.update(task, advance=1, total=last.total)
+                if isinstance(last, FileDone):
+                    results.print(str(last.output))
+                shown.update(last)
     finally:
         events.close()
     if last is None:
@@ -101,19 +82,81 @@ def follow(
     return last
 
 
+class _Shown:
+    """The bar of a job: what it does, how far it is, its rate and the time left."""
+
+    def __init__(self, activity: str, *, disable: bool) -> None:
+        self.bar = Bar(
+            TextColumn("{task.description}", markup=False),
+            BarColumn(table_column=Column(ratio=1)),
+            TaskProgressColumn(),
+            MofNCompleteColumn(),
+            TextColumn("{task.fields[rate]}"),
+            TimeElapsedColumn(),
+            TextColumn("{task.fields[left]}"),
+            console=status,
+            disable=disable,
+        )
+        self._activity = activity
+        self._task = self.bar.add_task(activity, total=None, left="", rate="")
+
+    def update(self, event: Event) -> None:
+        match event:
+            case Progress():
+                self.bar.update(
+                    self._task,
+                    completed=event.done,
+                    total=event.total or None,
+                    description=event.activity or self._activity,
+                )
+                self._pace(event.seconds_left)
+            case FileStarted():
+                self._activity = f"{event.number}/{event.total} {event.input.name}"
+                self._restart(None)
+            case PredictionStarted():
+                self._restart(event.tiles, event.done)
+            case TileDone():
+                self.bar.update(self._task, advance=1, total=event.total)
+                self._pace()
+
+    def _restart(self, total: int | None, done: int = 0) -> None:
+        self.bar.reset(
+            self._task,
+            total=total,
+            completed=done,
+            description=self._activity,
+            left="",
+            rate="",
+        )
+
+    def _pace(self, seconds_left: float | None = None) -> None:
+        task = self.bar.tasks[self._task]
+        left = task.time_remaining if seconds_left is None else seconds_left
+        rate = "" if task.speed is None else f"{task.speed:.3g}/s"
+        self.bar.update(self._task, left=duration(left, " left"), rate=rate)
+
+
 def describe(event: Event) -> str:
     """Return the line that an event is worth, or nothing."""
     match event:
         case Message(text=text, level="warning"):
-            return f"[yellow]Warning:[/yellow] {text}"
+            return f"[yellow]Warning:[/yellow] {escape(text)}"
         case Message(text=text):
-            return text
+            return escape(text)
         case TrainingStarted():
             return (
                 f"Training {event.parameters:,} parameters on {event.device}. "
                 f"Images to learn from: {event.training_images}. {event.validation}\n"
                 f"Run folder: {event.run_folder}"
             )
+        case FileDone(skipped=True):
+            return f"{escape(event.output.name)} is complete already."
+        case FileFailed():
+            return f"[red]{escape(str(event.input))}:[/red] {escape(event.reason)}"
+        case FilesFinished() if event.done + event.skipped + len(event.failed) > 1:
+            skipped = f", {event.skipped} were before" if event.skipped else ""
+            failed = f", {len(event.failed)} failed" if event.failed else ""
+            return f"{event.done} images predicted{skipped}{failed}."
         case NewBest():
             return f"Step {event.step}: best so far, {event.metric} {event.value:.4g}"
         case PredictionStarted():

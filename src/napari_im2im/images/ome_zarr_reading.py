@@ -48,9 +48,9 @@ def read_ome_zarr(path: Path, scene: int | str | None) -> Contents:
         ) from error
     if isinstance(node, zarr.Array):
         return _read_level(path, node)
-    if "multiscales" not in _ome_attributes(node):
+    if "multiscales" not in ome_attributes(node):
         return _read_one_of(path, node, scene)
-    multiscales = _ome_attributes(node)["multiscales"]
+    multiscales = ome_attributes(node)["multiscales"]
     names = tuple(str(m.get("name") or i) for i, m in enumerate(multiscales))
     index = scene_index(scene, names)
     if index is None:
@@ -63,7 +63,8 @@ def read_ome_zarr(path: Path, scene: int | str | None) -> Contents:
     return _describe(node, multiscale, dataset, level)
 
 
-def _ome_attributes(group: zarr.Group) -> Mapping[str, Any]:
+def ome_attributes(group: zarr.Group) -> Mapping[str, Any]:
+    """Return what OME-Zarr says about a group, in whatever version."""
     attributes: dict[str, Any] = dict(group.attrs)
     ome: Mapping[str, Any] = attributes.get("ome", attributes)
     return ome
@@ -75,7 +76,7 @@ def _read_level(path: Path, array: zarr.Array) -> Contents:
         group = zarr.open_group(path.parent, mode="r")
     except (FileNotFoundError, zarr.errors.NodeNotFoundError):
         return Contents(array, _array_axes(array))
-    for multiscale in _ome_attributes(group).get("multiscales", ()):
+    for multiscale in ome_attributes(group).get("multiscales", ()):
         for dataset in multiscale["datasets"]:
             if str(dataset["path"]) == path.name:
                 return _describe(group, multiscale, dataset, array)
@@ -108,7 +109,7 @@ def _describe(
     units = {a: d.get("unit") for a, d in zip(axes, declared, strict=True)}
     measured = [(a, s) for a, s in zip(axes, sizes, strict=True) if a != "channel"]
     scale, spelled = known_sizes(dict(measured), units)
-    channels = _ome_attributes(group).get("omero", {}).get("channels", ())
+    channels = ome_attributes(group).get("omero", {}).get("channels", ())
     provenance = group.attrs.get(PROVENANCE)
     return Contents(
         array,
@@ -124,7 +125,7 @@ def _read_one_of(path: Path, group: zarr.Group, scene: int | str | None) -> Cont
     """Read the chosen or the only image of a plate, a well or another collection."""
     if isinstance(scene, str) and (path / scene).is_dir():
         return read_ome_zarr(path / scene, None)
-    images = list(_image_paths(group))
+    images = list(image_paths(group))
     if isinstance(scene, int) and scene < len(images):
         return read_ome_zarr(path / images[scene], None)
     if len(images) == 1 and scene is None:
@@ -137,16 +138,16 @@ def _read_one_of(path: Path, group: zarr.Group, scene: int | str | None) -> Cont
     )
 
 
-def _image_paths(group: zarr.Group) -> Iterator[str]:
+def image_paths(group: zarr.Group) -> Iterator[str]:
     """Yield the paths of the images in a collection, by its metadata or by looking."""
-    attributes = _ome_attributes(group)
+    attributes = ome_attributes(group)
     if "plate" in attributes:
         for well in attributes["plate"].get("wells", ()):
-            for field in _image_paths(group[well["path"]]):
+            for field in image_paths(group[well["path"]]):
                 yield f"{well['path']}/{field}"
     elif "well" in attributes:
         yield from (str(image["path"]) for image in attributes["well"]["images"])
     else:
         for name, child in sorted(group.members()):
-            if isinstance(child, zarr.Array) or "multiscales" in _ome_attributes(child):
+            if isinstance(child, zarr.Array) or "multiscales" in ome_attributes(child):
                 yield name

@@ -12,6 +12,11 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 
+def journal_of(output: Path) -> Journal:
+    """Return the journal that lies beside an output while it is unfinished."""
+    return Journal(output.with_name(f".{output.name}.journal"))
+
+
 class Journal:
     """A text file beside an unfinished output: what is made, then the tiles done.
 

@@ -246,13 +246,17 @@ def tile_parts(
 
 def output_paths(path: Path, layouts: Sequence[OutputLayout]) -> list[Path]:
     """Return the file of each output: the path itself, or with the output's name."""
+    return named_paths(path, [layout.name for layout in layouts])
+
+
+def named_paths(path: Path, names: Sequence[str]) -> list[Path]:
+    """Return a path with each name before its suffix; an empty name leaves it."""
     suffixes = "".join(path.suffixes[-2:]) if path.suffixes else ""
     if suffixes.split(".")[1:2] not in ([], ["ome"]):
         suffixes = path.suffix
     stem = path.name.removesuffix(suffixes)
     return [
-        path.with_name(f"{stem}_{layout.name}{suffixes}") if layout.name else path
-        for layout in layouts
+        path.with_name(f"{stem}_{name}{suffixes}") if name else path for name in names
     ]
 
 

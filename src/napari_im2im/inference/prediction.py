@@ -14,7 +14,8 @@ from napari_im2im.events import (
     TileDone,
 )
 from napari_im2im.folders import check_writable
-from napari_im2im.inference.journal import Journal
+from napari_im2im.inference.journal import Journal, journal_of
+from napari_im2im.inference.loaded import LoadedModel
 from napari_im2im.inference.outputs import check_paths
 from napari_im2im.inference.pipeline import Pipeline, Shrunk
 from napari_im2im.inference.preparation import prepare_prediction
@@ -22,8 +23,6 @@ from napari_im2im.inference.results import ResultWriter
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Generator, Mapping, Sequence
-
-    import numpy as np
 
     from napari_im2im.events import Event
     from napari_im2im.images.image import Image
@@ -38,6 +37,7 @@ def predict_events(
     images: Sequence[Image] | None = None,
     *,
     trusted: Collection[str] = (),
+    loaded: LoadedModel | None = None,
 ) -> Generator[Event, None, None]:
     """Predict an image, telling how far it is; closing the generator stops it.
 
@@ -49,6 +49,8 @@ def predict_events(
         One image for each input of the model; default: the files of ``config``.
     trusted
         sha256 of the code that the user agreed to run.
+    loaded
+        The model of ``config``, if it is loaded already; it stays so.
 
     Yields
     ------
@@ -67,37 +69,21 @@ def predict_events(
         If the model can't be applied.
     """
     from napari_im2im.models.package import load_package
-    from napari_im2im.models.runtimes import load_runtime
 
-    package = load_package(config.model)
+    if loaded is None:
+        with LoadedModel(load_package(config.model), config, trusted) as own:
+            yield from predict_events(config, images, loaded=own)
+        return
     opened = list(images) if images is not None else opened_images(config)
-    engine = config.engine
+    engine = None
     if config.resume and config.output is not None:
-        header = _header(config)
-        engine = header.get("engine", engine)
-    yield Progress(0, 0, f"loading {package.name}")
-    runtime = load_runtime(
-        package,
-        engine=engine,
-        device=config.device,
-        precision=config.precision,
-        trusted=trusted,
-    )
-    precise: list[Runtime] = []
-
-    def measuring(inputs: Sequence[np.ndarray | None]) -> list[np.ndarray]:
-        if not precise:
-            exact = load_runtime(package, device=config.device, trusted=trusted)
-            precise.append(exact)
-        return precise[0](inputs)
-
-    # Rounding to 16 bits would look as if everything depended on everything.
-    other = None if config.precision == "float32" else measuring
-    try:
-        yield from predict_with(package, runtime, config, opened, other)
-    finally:
-        for loaded in (runtime, *precise):
-            loaded.close()
+        engine = _header(config).get("engine")
+    yield Progress(0, 0, f"loading {loaded.package.name}")
+    if loaded.package.note:
+        yield Message(loaded.package.note)
+    runtime = loaded.runtime(engine)
+    measuring = None if config.precision == "float32" else loaded.measuring
+    yield from predict_with(loaded.package, runtime, config, opened, measuring)
 
 
 def opened_images(config: PredictConfig) -> list[Image]:
@@ -210,9 +196,7 @@ def _tiles(
 
 
 def _journal_path(config: PredictConfig) -> Journal | None:
-    if config.output is None:
-        return None
-    return Journal(config.output.with_name(f".{config.output.name}.journal"))
+    return journal_of(config.output) if config.output is not None else None
 
 
 def _header(config: PredictConfig) -> Mapping[str, Any]:
