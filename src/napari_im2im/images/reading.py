@@ -19,6 +19,9 @@ _HDF5 = (".h5", ".hdf5", ".hdf", ".ilp")
 _FORMATS = (*_HDF5, ".czi", ".lif", ".nd2")
 """What the extra ``formats`` reads."""
 
+_OTHERS = (".ics", ".ids", ".dv", ".oif", ".oib", ".mrc", ".vsi", ".lsm", ".zarr")
+"""What Bio-Formats reads beside."""
+
 _SAMPLE_NAMES = {
     2: ("gray", "alpha"),
     3: ("red", "green", "blue"),
@@ -117,6 +120,13 @@ def _read_contents(path: Path, scene: int | str | None) -> Contents:
     if contents is None:
         raise ImageError(missing_reader(file))
     return contents
+
+
+def is_image_name(path: Path) -> bool:
+    """Return whether the suffix of a file is one of an image format."""
+    from napari_im2im.images.raster import SUFFIXES
+
+    return path.suffix.lower() in (*_TIFF, *_FORMATS, *SUFFIXES, *_OTHERS)
 
 
 def missing_reader(path: Path) -> str:
