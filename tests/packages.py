@@ -8,14 +8,17 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
+import yaml
 from bioimageio.spec.utils import write_yaml
 
 from napari_im2im.models.archive import sha256_of
+from napari_im2im.models.content import PackageContent, image_specs
+from napari_im2im.models.describing import describe
 from napari_im2im.models.networks import (
     NetworkConfig,
     build_network,
-    network_kwargs,
     network_sizes,
+    plan_network,
 )
 from napari_im2im.models.tensors import (
     AxisSpec,
@@ -25,12 +28,7 @@ from napari_im2im.models.tensors import (
     SteppedSize,
     TensorSpec,
 )
-from napari_im2im.models.writing import (
-    PackageContent,
-    describe,
-    image_specs,
-    write_package,
-)
+from napari_im2im.models.writing import write_package
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -132,7 +130,9 @@ def tiny_content(
         "text": "A network of random weights.",
         "network": network,
         "network_name": config.name,
-        "network_kwargs": network_kwargs(config, spatial_axes=spatial_axes, **channels),
+        "network_kwargs": plan_network(
+            config, spatial_axes=spatial_axes, **channels
+        ).kwargs,
         "inputs": (inputs,),
         "outputs": (outputs,),
         "test_inputs": (raw,),
@@ -354,6 +354,44 @@ def write_upscaling_package(folder: Path, **kwargs: Any) -> Path:
         [random_image(1, 1, 24, 32)],
         **kwargs,
     )
+
+
+def change_steps(
+    folder: Path,
+    before: Sequence[dict[str, Any]] = (),
+    after: Sequence[dict[str, Any]] = (),
+    expected: np.ndarray | None = None,
+    **output: Any,
+) -> Path:
+    """Give a package other steps, and the result that they must give.
+
+    ``output`` overwrites fields of the first output's description.
+    """
+    description = folder / "rdf.yaml"
+    content = yaml.safe_load(description.read_text("utf-8"))
+    content["inputs"][0]["preprocessing"] = list(before)
+    content["outputs"][0] |= {"postprocessing": list(after), **output}
+    # The tolerance that was measured is that of another result.
+    content["config"].pop("bioimageio", None)
+    if expected is not None:
+        test = content["outputs"][0]["test_tensor"]
+        np.save(folder / test["source"], expected)
+        test["sha256"] = sha256_of(folder / test["source"])
+    description.write_text(yaml.safe_dump(content), "utf-8")
+    return folder
+
+
+def custom_step(folder: Path, name: str, code: str, **kwargs: Any) -> dict[str, Any]:
+    """Write the code of a step to a package; return the step's description."""
+    file = folder / f"{name}.py"
+    file.write_text(code)
+    return {
+        "id": "custom",
+        "callable": name,
+        "source": file.name,
+        "sha256": sha256_of(file),
+        "kwargs": kwargs,
+    }
 
 
 def _run(

@@ -10,15 +10,11 @@ import pytest
 import torch
 
 from napari_im2im.errors import ModelError
+from napari_im2im.models.content import PackageContent, image_specs, valid_name
 from napari_im2im.models.package import load_package
 from napari_im2im.models.runtimes.torch_engine import load_network
 from napari_im2im.models.tensors import SteppedSize
-from napari_im2im.models.writing import (
-    PackageContent,
-    image_specs,
-    valid_name,
-    write_package,
-)
+from napari_im2im.models.writing import write_package
 from packages import tiny_content, write_tiny_package
 
 if TYPE_CHECKING:

@@ -13,14 +13,14 @@ from napari_im2im.inference.config import PredictConfig
 from napari_im2im.inference.geometry import model_geometry
 from napari_im2im.inference.halo import measure_halo
 from napari_im2im.inference.receptive_field import Windows, measure_receptive_field
-from napari_im2im.models.tensors import FixedSize
-from napari_im2im.models.writing import (
+from napari_im2im.models.content import (
     NETWORKS,
     PackageContent,
     image_specs,
     network_source,
-    write_package,
 )
+from napari_im2im.models.tensors import FixedSize
+from napari_im2im.models.writing import write_package
 from napari_im2im.training.automatic import largest_size
 from napari_im2im.training.validation import normalized
 
@@ -96,9 +96,9 @@ def _content(
         f"({'3D' if layout.spatial_axes[0] == 'z' else '2D'}). Trained on {images} "
         f"image{'s' if images > 1 else ''}{origin} with napari-im2im.",
         network=cpu_network,
-        network_name=start.architecture.callable if start else config.network.name,
-        network_kwargs=preparation.network_kwargs,
-        network_source=network_source(start.package) if start else None,
+        network_name=preparation.plan.name,
+        network_kwargs=preparation.plan.kwargs,
+        network_source=_source(preparation),
         network_module=(start.architecture.module if start else None) or NETWORKS,
         inputs=(source,),
         outputs=(target,),
@@ -117,6 +117,14 @@ def _content(
         },
         validation=_validation_text(preparation, step, metrics),
     )
+
+
+def _source(preparation: Preparation) -> tuple[str, bytes] | None:
+    """Return name and content of the file that defines the network, if one does."""
+    if preparation.start is not None:
+        return network_source(preparation.start.package)
+    path = preparation.plan.source
+    return None if path is None else (path.name, path.read_bytes())
 
 
 def _specs(

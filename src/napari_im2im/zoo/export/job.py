@@ -13,8 +13,8 @@ from napari_im2im.events import Event, Message
 from napari_im2im.images.atomic import refuse_existing, replaced_when_done
 from napari_im2im.models.archive import sha256_of
 from napari_im2im.models.conversion import convert_weights
+from napari_im2im.models.describing import DESCRIPTION_NAME
 from napari_im2im.models.package import load_package
-from napari_im2im.models.writing import DESCRIPTION_NAME
 from napari_im2im.zoo.export.checks import (
     completeness,
     core_events,

@@ -13,14 +13,14 @@ from napari_im2im.errors import ModelError
 from napari_im2im.models.archive import sha256_of
 from napari_im2im.models.conversion import OPSET
 from napari_im2im.models.cover import cover_png
-from napari_im2im.models.self_contained import source_file
-from napari_im2im.models.writing import (
+from napari_im2im.models.describing import (
     COVER_NAME,
     DESCRIPTION_NAME,
     DOCUMENTATION_NAME,
     ENVIRONMENT_NAME,
-    environment,
 )
+from napari_im2im.models.self_contained import source_file
+from napari_im2im.models.writing import environment
 from napari_im2im.zoo.export.documentation import write_documentation
 from napari_im2im.zoo.export.drafts import documentation_of
 

@@ -1,0 +1,203 @@
+"""What goes into a package, and the tensors of a usual model."""
+
+from __future__ import annotations
+
+import math
+import string
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from napari_im2im.models.tensors import (
+    AxisSpec,
+    FixedSize,
+    ReferencedSize,
+    SteppedSize,
+    TensorSpec,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from datetime import datetime
+
+    import numpy as np
+    import torch
+
+    from napari_im2im.models.package import ModelPackage
+    from napari_im2im.models.tensors import Step
+
+_NAME_CHARACTERS = frozenset(string.ascii_letters + string.digits + "_+- ()")
+_MONAI = {
+    "text": "MONAI Consortium. MONAI: Medical Open Network for AI.",
+    "doi": "10.5281/zenodo.4323058",
+}
+
+NETWORKS = "monai.networks.nets"
+"""The library of the networks that are trained here."""
+
+
+@dataclass(frozen=True)
+class PackageContent:
+    """Everything that goes into a package.
+
+    Parameters
+    ----------
+    name
+        Any text; characters that the format forbids become spaces.
+    text
+        One or two sentences about the model.
+    network
+        The trained network, on any device.
+    network_name, network_kwargs
+        The class in ``network_module`` and the arguments that build it again
+        (`models.networks.plan_network`).
+    inputs, outputs
+        The tensors; `image_specs` makes the usual pair.
+    test_inputs, test_outputs
+        An array for each tensor, before pre- and after postprocessing, batch axis
+        included.
+    config
+        Plain values that go to ``config.napari_im2im``; None is left out.
+    authors
+        ``{"name": ..., "affiliation": ..., "orcid": ..., "github_user": ...}``.
+    cover
+        A PNG image; default: made from the test tensors.
+    documentation
+        Markdown; default: a page with the text and the validation.
+    validation
+        What is known about the quality, as Markdown, for the default page.
+    network_module
+        The library that the class is imported from.
+    network_source
+        Name and content of a Python file that defines the class instead.
+    """
+
+    name: str
+    text: str
+    network: torch.nn.Module
+    network_name: str
+    network_kwargs: Mapping[str, Any]
+    inputs: tuple[TensorSpec, ...]
+    outputs: tuple[TensorSpec, ...]
+    test_inputs: tuple[np.ndarray, ...]
+    test_outputs: tuple[np.ndarray, ...]
+    config: Mapping[str, Any] = field(default_factory=dict)
+    authors: Sequence[Mapping[str, str]] = ({"name": "unknown"},)
+    cite: Sequence[Mapping[str, str]] = (_MONAI,)
+    license: str = "CC-BY-4.0"
+    tags: Sequence[str] = ("image-to-image",)
+    version: str = "0.1.0"
+    timestamp: datetime | None = None
+    documentation: str | None = None
+    validation: str = ""
+    cover: bytes | None = None
+    attachments: Mapping[str, bytes] = field(default_factory=dict)
+    network_module: str = NETWORKS
+    network_source: tuple[str, bytes] | None = None
+
+
+def image_specs(
+    *,
+    spatial_axes: tuple[str, ...],
+    input_channels: Sequence[str],
+    output_channels: Sequence[str],
+    sizes: Mapping[str, SteppedSize | FixedSize],
+    halo: Mapping[str, int] | None = None,
+    pixel_size: Mapping[str, float] | None = None,
+    unit: str | None = "micrometer",
+    preprocessing: Sequence[Step] = (),
+    postprocessing: Sequence[Step] = (),
+) -> tuple[TensorSpec, TensorSpec]:
+    """Describe the input and output of a network that keeps the image's size.
+
+    Parameters
+    ----------
+    spatial_axes
+        ``("y", "x")`` or ``("z", "y", "x")``.
+    input_channels, output_channels
+        Names of the channels.
+    sizes
+        What the network takes (`models.networks.network_sizes`).
+    halo
+        Output pixels at each end that the border spoils, by axis.
+    pixel_size
+        By axis, in ``unit``; an axis that is missing has no known pixel size.
+    preprocessing, postprocessing
+        Steps of the specification.
+
+    Returns
+    -------
+    TensorSpec, TensorSpec
+        Tensors ``input`` and ``output`` with axes ``(batch, channel, [z,] y, x)``
+        of float32. Sizes have room for the halo, as the specification demands.
+    """
+    halo, pixel_size = halo or {}, pixel_size or {}
+    shared = [
+        {
+            "name": axis,
+            "pixel_size": pixel_size.get(axis),
+            "unit": unit if axis in pixel_size else None,
+        }
+        for axis in spatial_axes
+    ]
+    batch = AxisSpec("batch", SteppedSize(1, 1))
+
+    def channel(names: Sequence[str]) -> AxisSpec:
+        return AxisSpec("channel", FixedSize(len(names)), channel_names=tuple(names))
+
+    input_axes = [
+        AxisSpec(size=_with_room(sizes[axis], halo.get(axis, 0)), **values)  # type: ignore[arg-type]
+        for axis, values in zip(spatial_axes, shared, strict=True)
+    ]
+    output_axes = [
+        AxisSpec(
+            size=ReferencedSize("input", axis),
+            # A network of fixed size sees everything it will ever see.
+            halo=0 if isinstance(sizes[axis], FixedSize) else halo.get(axis, 0),
+            **values,  # type: ignore[arg-type]
+        )
+        for axis, values in zip(spatial_axes, shared, strict=True)
+    ]
+    return (
+        TensorSpec(
+            "input",
+            (batch, channel(input_channels), *input_axes),
+            "float32",
+            steps=tuple(preprocessing),
+        ),
+        TensorSpec(
+            "output",
+            (batch, channel(output_channels), *output_axes),
+            "float32",
+            steps=tuple(postprocessing),
+        ),
+    )
+
+
+def network_source(package: ModelPackage) -> tuple[str, bytes] | None:
+    """Return name and content of the Python file that defines a package's network.
+
+    Returns
+    -------
+    tuple or None
+        None where the network comes from a library.
+    """
+    architecture = package.weights["pytorch_state_dict"].architecture
+    if architecture is None or architecture.source is None:
+        return None
+    path = package.file(architecture.source, architecture.sha256)
+    return path.name, path.read_bytes()
+
+
+def valid_name(name: str) -> str:
+    """Return a name that the format accepts: 5 to 128 of the allowed characters."""
+    cleaned = "".join(c if c in _NAME_CHARACTERS else " " for c in name)
+    cleaned = " ".join(cleaned.split())[:128].strip()
+    return cleaned if len(cleaned) >= 5 else f"{cleaned} model".strip()
+
+
+def _with_room(size: SteppedSize | FixedSize, halo: int) -> SteppedSize | FixedSize:
+    """Return sizes of which something is left after cropping the halo."""
+    if isinstance(size, FixedSize):
+        return size
+    steps = max(0, math.ceil((2 * halo + 1 - size.minimum) / size.step))
+    return SteppedSize(size.minimum + steps * size.step, size.step)
