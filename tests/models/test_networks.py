@@ -8,8 +8,8 @@ from napari_im2im.models.networks import (
     CATALOGUE,
     NetworkConfig,
     build_network,
-    network_kwargs,
     network_sizes,
+    plan_network,
 )
 from napari_im2im.models.tensors import FixedSize, SteppedSize
 
@@ -108,11 +108,11 @@ def test_a_tile_on_the_stride_equals_the_whole() -> None:
 def test_the_arguments_are_plain_and_build_the_same_network() -> None:
     config = NetworkConfig(name="UNet", kwargs={"channels": (4, 8), "strides": (2,)})
 
-    kwargs = network_kwargs(config, spatial_axes=YX, in_channels=1, out_channels=2)
+    plan = plan_network(config, spatial_axes=YX, in_channels=1, out_channels=2)
 
-    assert kwargs["channels"] == [4, 8]
-    assert kwargs["spatial_dims"] == 2
-    assert kwargs["norm"] == "batch"
+    assert plan.kwargs["channels"] == [4, 8]
+    assert plan.kwargs["spatial_dims"] == 2
+    assert plan.kwargs["norm"] == "batch"
 
 
 @pytest.mark.parametrize(
@@ -132,3 +132,56 @@ def test_a_wrong_network_is_named_with_its_cure(
 ) -> None:
     with pytest.raises(ConfigError, match=sentence):
         build(config)
+
+
+@pytest.mark.parametrize("name", ["UNet", "AttentionUnet", "FNet", "ConvNeXtUNet"])
+def test_strides_follow_the_pixel_size(name: str) -> None:
+    config = NetworkConfig(name=name, size="small")
+    thick, cubic = (
+        build(config, ZYX, scale={"z": z, "y": 0.1, "x": 0.1}) for z in (0.5, 0.1)
+    )
+
+    steps = [
+        network_sizes(network, spatial_axes=ZYX, in_channels=1)
+        for network in (thick, cubic)
+    ]
+
+    assert steps[0]["z"].step == steps[0]["y"].step // 4
+    assert steps[1]["z"].step == steps[1]["y"].step
+
+
+def test_convnext_blocks_see_a_tile_as_they_see_the_whole() -> None:
+    torch.manual_seed(0)
+    kwargs = {"features": (4, 6), "blocks": 1}
+    network = build(NetworkConfig(name="ConvNeXtUNet", kwargs=kwargs)).eval()
+    image = torch.randn(1, 1, 160, 160)
+    with torch.inference_mode():
+        whole, tile = network(image), network(image[..., 16:144, 16:144])
+
+    core = slice(48, 80)
+    torch.testing.assert_close(
+        tile[..., core, core], whole[..., 64:96, 64:96], atol=1e-5, rtol=0
+    )
+
+
+@pytest.mark.parametrize("axes", [YX, ZYX])
+def test_a_network_can_enlarge(axes: tuple[str, ...]) -> None:
+    enlarge = {"y": 2, "x": 4}
+    network = build(NetworkConfig(size="small"), axes, enlarge=enlarge).eval()
+
+    sizes = network_sizes(network, spatial_axes=axes, in_channels=1)
+    shape = [sizes[axis].minimum for axis in axes]
+    with torch.inference_mode():
+        result = network(torch.zeros(1, 1, *shape))
+
+    factors = [enlarge.get(axis, 1) for axis in axes]
+    assert sizes["y"].step == 8
+    assert sizes["x"].step == 4
+    assert result.shape[2:] == tuple(n * f for n, f in zip(shape, factors, strict=True))
+
+
+def test_any_class_of_monai_can_be_named() -> None:
+    kwargs = {"init_filters": 4, "blocks_down": (1, 1), "blocks_up": (1, 1)}
+    network = build(NetworkConfig(name="MedNeXt", kwargs=kwargs), out_channels=2)
+
+    assert type(network).__name__ == "MedNeXt"

@@ -228,7 +228,7 @@ def test_a_model_with_its_own_code_is_trained_when_trusted(foreign: Path) -> Non
     assert kept.sha256 == architecture.sha256
     load_network(new, trusted=trusted)
     three = prepare(config(foreign), images(channels=3), on_cpu=True, trusted=trusted)
-    assert three.network_kwargs["n_classes"] == 3
+    assert three.plan.kwargs["n_classes"] == 3
 
 
 def test_weights_that_only_run_are_refused_with_the_reason(parent: Path) -> None:

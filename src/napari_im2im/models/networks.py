@@ -1,25 +1,31 @@
-"""The networks that can be trained: classes of `monai.networks.nets`."""
+"""Building the networks that can be trained."""
 
 from __future__ import annotations
 
 import inspect
+import runpy
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from difflib import get_close_matches
-from typing import TYPE_CHECKING, Any, Literal
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
 from napari_im2im.errors import ConfigError
+from napari_im2im.models.network_catalogue import CATALOGUE, NetworkInfo, NetworkSize
 from napari_im2im.models.tensors import FixedSize, SteppedSize
 
 if TYPE_CHECKING:
     import torch
 
-NetworkSize = Literal["small", "medium", "large"]
+ARCHITECTURES = Path(__file__).parents[1] / "resources" / "architectures"
+"""Source files of networks that no library has; they go into the packages."""
 
-_BATCH_NORM = {"norm": "batch"}
+_UPSAMPLED = ("UpsampledNetwork", "upsampled.py")
 _PROBE_SIZES = (128, 96, 64, 256)
+_CANNOT_BUILD = (TypeError, ValueError, AssertionError, KeyError, AttributeError)
 
 
 class NetworkConfig(BaseModel):
@@ -27,7 +33,10 @@ class NetworkConfig(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    name: str = Field("BasicUNet", description="A class of monai.networks.nets.")
+    name: str = Field(
+        "BasicUNet",
+        description="One of the catalogue, or any class of monai.networks.nets.",
+    )
     size: NetworkSize = Field(
         "medium", description="Width of the networks that the catalogue lists."
     )
@@ -38,105 +47,19 @@ class NetworkConfig(BaseModel):
 
 
 @dataclass(frozen=True)
-class NetworkInfo:
-    """A network that is known to map images to images.
+class NetworkPlan:
+    """What builds a network: a class, and plain arguments that a package can hold.
 
-    ``text`` says in a sentence what it is good for; ``kwargs`` are common to all
-    sizes, ``sizes`` holds what differs.
+    ``source`` is the file that defines the class, None for a class of
+    `monai.networks.nets`.
     """
 
     name: str
-    text: str
-    kwargs: Mapping[str, Any] = field(default_factory=dict)
-    sizes: Mapping[NetworkSize, Mapping[str, Any]] = field(default_factory=dict)
+    kwargs: Mapping[str, Any]
+    source: Path | None = None
 
 
-def _u_net_sizes(key: str, levels: int) -> dict[NetworkSize, dict[str, Any]]:
-    """Return encoder widths that double at each level, from 16, 32 and 64."""
-    first: dict[NetworkSize, int] = {"small": 16, "medium": 32, "large": 64}
-    return {
-        size: {key: tuple(width * 2**level for level in range(levels))}
-        for size, width in first.items()
-    }
-
-
-# BatchNorm everywhere: its statistics are constants at prediction, so that a tile
-# gives what the whole image would give. Transposed convolutions instead of
-# BasicUNet's "nontrainable" upsampling, whose aligned corners depend on the size.
-CATALOGUE: Mapping[str, NetworkInfo] = {
-    info.name: info
-    for info in (
-        NetworkInfo(
-            "BasicUNet",
-            "Plain U-Net: fastest on a CPU, tiles exactly, right for most pairs.",
-            {**_BATCH_NORM, "upsample": "deconv"},
-            {
-                "small": {"features": (16, 16, 32, 64, 128, 16)},
-                "medium": {"features": (32, 32, 64, 128, 256, 32)},
-                "large": {"features": (64, 64, 128, 256, 512, 64)},
-            },
-        ),
-        NetworkInfo(
-            "UNet",
-            "Residual U-Net: deeper for its size, trains well on little data.",
-            {**_BATCH_NORM, "strides": (2, 2, 2), "num_res_units": 2},
-            _u_net_sizes("channels", 4),
-        ),
-        NetworkInfo(
-            "AttentionUnet",
-            "U-Net with attention gates: for sparse structures on a busy background.",
-            {"strides": (2, 2, 2)},
-            _u_net_sizes("channels", 4),
-        ),
-        NetworkInfo(
-            "SegResNet",
-            "Residual encoder, light decoder: large context for little memory.",
-            _BATCH_NORM,
-            {
-                "small": {"init_filters": 8},
-                "medium": {"init_filters": 16},
-                "large": {"init_filters": 32},
-            },
-        ),
-        NetworkInfo(
-            "DynUNet",
-            "nnU-Net's network: kernels and strides follow the pixel size, so it "
-            "suits stacks with thick planes.",
-            {"norm_name": "batch"},
-            _u_net_sizes("filters", 5),
-        ),
-        NetworkInfo(
-            "HighResNet",
-            "Dilated convolutions at full resolution: keeps the finest detail, slow.",
-            {"norm_type": "batch"},
-        ),
-        NetworkInfo(
-            "SwinUNETR",
-            "Shifted-window transformer with a U-Net decoder: needs much data and "
-            "a GPU.",
-            {"norm_name": "batch"},
-            {
-                "small": {"feature_size": 12},
-                "medium": {"feature_size": 24},
-                "large": {"feature_size": 48},
-            },
-        ),
-        NetworkInfo(
-            "UNETR",
-            "Vision transformer with a U-Net decoder: sees the whole patch, fixed "
-            "patch size, needs much data and a GPU.",
-            {"norm_name": "batch"},
-            {
-                "small": {"hidden_size": 384, "num_heads": 6, "mlp_dim": 1536},
-                "medium": {"hidden_size": 768, "num_heads": 12, "mlp_dim": 3072},
-                "large": {"hidden_size": 1024, "num_heads": 16, "mlp_dim": 4096},
-            },
-        ),
-    )
-}
-
-
-def network_kwargs(
+def plan_network(
     config: NetworkConfig,
     *,
     spatial_axes: tuple[str, ...],
@@ -144,10 +67,9 @@ def network_kwargs(
     out_channels: int,
     scale: Mapping[str, float] | None = None,
     patch: Mapping[str, int] | None = None,
-) -> dict[str, Any]:
-    """Return every argument that `build_network` calls the class with.
-
-    They are plain values, so that a model package can hold them.
+    enlarge: Mapping[str, int] | None = None,
+) -> NetworkPlan:
+    """Return the class of a network, and every argument that it is built with.
 
     Parameters
     ----------
@@ -158,37 +80,49 @@ def network_kwargs(
     in_channels, out_channels
         Numbers of channels.
     scale
-        Pixel size by axis; DynUNet doesn't downsample coarse axes at first.
+        Pixel size by axis; networks that can don't downsample coarse axes at first.
     patch
         Patch size by axis, for networks of fixed size (UNETR).
+    enlarge
+        How many times as many pixels as the input the output has, by axis.
 
     Raises
     ------
     ConfigError
         If the network or an argument is unknown.
     """
-    parameters = inspect.signature(_network_class(config.name).__init__).parameters
-    info = CATALOGUE.get(config.name)
-    if info is None and config.size != "medium":
+    factors = [(enlarge or {}).get(axis, 1) for axis in spatial_axes]
+    if patch is not None:
+        patch = {a: patch[a] * f for a, f in zip(spatial_axes, factors, strict=True)}
+    info = CATALOGUE.get(config.name, NetworkInfo(config.name, ""))
+    name = info.network or info.name
+    source = ARCHITECTURES / info.source if info.source else None
+    parameters = inspect.signature(_network_class(name, source).__init__).parameters
+    if config.name not in CATALOGUE and config.size != "medium":
         raise ConfigError(
             f"{config.name} has no sizes: set its width through network.kwargs."
         )
-    kwargs: dict[str, Any] = {}
-    if info is not None:
-        kwargs = {**info.kwargs, **info.sizes.get(config.size, {})}
-    if config.name == "DynUNet":
-        levels = len(config.kwargs.get("filters", kwargs["filters"]))
-        kwargs |= _dynunet_kwargs(spatial_axes, scale or {}, levels)
-    sizes = {
+    kwargs: dict[str, Any] = {**info.kwargs, **info.sizes.get(config.size, {})}
+    kwargs |= _shape_kwargs(name, {**kwargs, **config.kwargs}, spatial_axes, scale)
+    sizes: dict[str, Any] = {
         "spatial_dims": len(spatial_axes),
         "in_channels": in_channels,
         "out_channels": out_channels,
     }
     if patch is not None:
-        sizes["img_size"] = [patch[axis] for axis in spatial_axes]  # type: ignore[assignment]
+        sizes["img_size"] = [patch[axis] for axis in spatial_axes]
     kwargs |= {key: value for key, value in sizes.items() if key in parameters}
     _check_kwargs(config, parameters, {**kwargs, **config.kwargs})
-    return {key: _plain(value) for key, value in {**kwargs, **config.kwargs}.items()}
+    plain = _plain({**kwargs, **config.kwargs})
+    if max(factors) == 1:
+        return NetworkPlan(name, plain, source)
+    if source is not None:
+        raise ConfigError(
+            f"{config.name} can't make images larger than its input: choose a network "
+            "of MONAI, e.g. BasicUNet."
+        )
+    upsampled = {"network": name, "network_kwargs": plain, "factors": factors}
+    return NetworkPlan(_UPSAMPLED[0], upsampled, ARCHITECTURES / _UPSAMPLED[1])
 
 
 def build_network(
@@ -199,8 +133,9 @@ def build_network(
     out_channels: int,
     scale: Mapping[str, float] | None = None,
     patch: Mapping[str, int] | None = None,
+    enlarge: Mapping[str, int] | None = None,
 ) -> torch.nn.Module:
-    """Build the network of a configuration; see `network_kwargs` for arguments.
+    """Build the network of a configuration; see `plan_network` for arguments.
 
     Returns
     -------
@@ -214,19 +149,20 @@ def build_network(
     """
     import torch
 
-    kwargs = network_kwargs(
+    plan = plan_network(
         config,
         spatial_axes=spatial_axes,
         in_channels=in_channels,
         out_channels=out_channels,
         scale=scale,
         patch=patch,
+        enlarge=enlarge,
     )
     try:
-        network: torch.nn.Module = _network_class(config.name)(**kwargs)
-    except (TypeError, ValueError, AssertionError, KeyError, AttributeError) as error:
+        network: torch.nn.Module = _network_class(plan.name, plan.source)(**plan.kwargs)
+    except _CANNOT_BUILD as error:
         raise ConfigError(
-            f"{config.name} can't be built with {kwargs}: {error}"
+            f"{config.name} can't be built with {plan.kwargs}: {error}"
         ) from error
     size = patch or dict.fromkeys(spatial_axes, _PROBE_SIZES[0])
     output = _probe(network, in_channels, tuple(size[axis] for axis in spatial_axes))
@@ -283,10 +219,12 @@ def network_sizes(
     return {axis: FixedSize(patch[axis]) for axis in spatial_axes}
 
 
-def _network_class(name: str) -> Any:
+def _network_class(name: str, source: Path | None) -> Any:
     import monai.networks.nets as nets
     import torch
 
+    if source is not None:
+        return _defined_in(source)[name]
     candidate = getattr(nets, name, None)
     if isinstance(candidate, type) and issubclass(candidate, torch.nn.Module):
         return candidate
@@ -295,6 +233,11 @@ def _network_class(name: str) -> Any:
         f"There is no network {name!r} in monai.networks.nets"
         + (f": did you mean {near[0]!r}?" if near else ".")
     )
+
+
+@cache
+def _defined_in(source: Path) -> dict[str, Any]:
+    return runpy.run_path(str(source), run_name=source.stem)
 
 
 def _check_kwargs(
@@ -328,29 +271,52 @@ def _check_kwargs(
         )
 
 
-def _dynunet_kwargs(
-    spatial_axes: tuple[str, ...], scale: Mapping[str, float], levels: int
+def _shape_kwargs(
+    name: str,
+    kwargs: Mapping[str, Any],
+    spatial_axes: tuple[str, ...],
+    scale: Mapping[str, float] | None,
 ) -> dict[str, Any]:
-    """Return nnU-Net's kernels and strides for a pixel size.
+    """Return the kernels and strides that suit a pixel size.
 
     An axis whose pixels are more than twice as large as the finest ones is
     neither convolved nor downsampled until the others have caught up (Isensee et
     al. 2021, https://doi.org/10.1038/s41592-020-01008-z).
     """
-    spacing = [float(scale.get(axis, 1.0)) for axis in spatial_axes]
+    spacing = [float((scale or {}).get(axis, 1.0)) for axis in spatial_axes]
+    if name == "DynUNet":
+        kernels, strides = _anisotropic(spacing, len(kwargs["filters"]) - 1)
+        first = [1] * len(spacing)
+        return {
+            "kernel_size": [*kernels, [3] * len(spacing)],
+            "strides": [first, *strides],
+            "upsample_kernel_size": strides,
+        }
+    if name == "ConvNeXtUNet":
+        _, strides = _anisotropic(spacing, len(kwargs["features"]))
+        widest = 7 if len(spacing) == 2 else 5
+        coarse = [size > 2 * min(spacing) for size in spacing]
+        return {"kernel_size": [3 if c else widest for c in coarse], "strides": strides}
+    if name in ("UNet", "AttentionUnet"):
+        levels = len(kwargs["strides"])
+        _, strides = _anisotropic(spacing, levels)
+        even = all(len(set(stride)) == 1 for stride in strides)
+        return {} if even else {"strides": strides}
+    return {}
+
+
+def _anisotropic(
+    spacing: list[float], levels: int
+) -> tuple[list[list[int]], list[list[int]]]:
+    """Return kernels and strides of each level, in the order of the axes."""
     kernels: list[list[int]] = []
-    strides: list[list[int]] = [[1] * len(spacing)]
-    for _ in range(levels - 1):
+    strides: list[list[int]] = []
+    for _ in range(levels):
         fine = [size <= 2 * min(spacing) for size in spacing]
         kernels.append([3 if f else 1 for f in fine])
         strides.append([2 if f else 1 for f in fine])
         spacing = [size * s for size, s in zip(spacing, strides[-1], strict=True)]
-    kernels.append([3] * len(spacing))
-    return {
-        "kernel_size": kernels,
-        "strides": strides,
-        "upsample_kernel_size": strides[1:],
-    }
+    return kernels, strides
 
 
 def _probe(network: torch.nn.Module, in_channels: int, shape: tuple[int, ...]) -> Any:

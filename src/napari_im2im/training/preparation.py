@@ -8,7 +8,12 @@ from typing import TYPE_CHECKING
 import torch
 
 from napari_im2im.errors import ConfigError, DataError
-from napari_im2im.models.networks import build_network, network_kwargs, network_sizes
+from napari_im2im.models.networks import (
+    NetworkPlan,
+    build_network,
+    network_sizes,
+    plan_network,
+)
 from napari_im2im.models.tensors import FixedSize
 from napari_im2im.training.automatic import choose_batch_size, choose_patch
 from napari_im2im.training.data import load_samples, plan_layout
@@ -38,15 +43,15 @@ if TYPE_CHECKING:
 class Preparation:
     """What a training is made of before its first step.
 
-    ``task`` is what is learned, ``start`` what is fine-tuned, and ``notes`` are
-    sentences for the user.
+    ``task`` is what is learned, ``plan`` what builds the network, ``start`` what is
+    fine-tuned, and ``notes`` are sentences for the user.
     """
 
     config: TrainConfig
     layout: Layout
     task: Task
     network: torch.nn.Module
-    network_kwargs: Mapping[str, Any]
+    plan: NetworkPlan
     sizes: Mapping[str, SteppedSize | FixedSize]
     split: Split
     patch: dict[str, int]
@@ -95,10 +100,10 @@ def prepare(
     start = None
     if package is not None:
         start = build_start(package, layout, config, task.output_names, trusted=trusted)
-        network, kwargs = start.network, dict(start.architecture.kwargs)
-        sizes = dict(start.sizes)
+        network, sizes = start.network, dict(start.sizes)
+        plan = NetworkPlan(start.architecture.callable, start.architecture.kwargs)
     else:
-        network, kwargs, sizes = _network(config, layout, task)
+        network, plan, sizes = _network(config, layout, task)
     split = split_samples(
         loaded,
         fraction=config.data.validation_fraction,
@@ -114,7 +119,7 @@ def prepare(
         layout=layout,
         task=task,
         network=network,
-        network_kwargs=kwargs,
+        plan=plan,
         sizes=sizes,
         split=split,
         patch=patch,
@@ -140,7 +145,7 @@ def _input_scaling(
 
 def _network(
     config: TrainConfig, layout: Layout, task: Task
-) -> tuple[torch.nn.Module, dict[str, Any], dict[str, SteppedSize | FixedSize]]:
+) -> tuple[torch.nn.Module, NetworkPlan, dict[str, SteppedSize | FixedSize]]:
     arguments: dict[str, Any] = {
         "spatial_axes": layout.spatial_axes,
         "in_channels": len(layout.input_channels),
@@ -156,7 +161,7 @@ def _network(
         in_channels=arguments["in_channels"],
         patch=config.patch,
     )
-    return network, network_kwargs(config.network, **arguments), sizes
+    return network, plan_network(config.network, **arguments), sizes
 
 
 def _least(size: SteppedSize | FixedSize) -> int:
