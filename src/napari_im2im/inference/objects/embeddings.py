@@ -1,0 +1,159 @@
+"""Objects from spatial embeddings, by clustering (EmbedSeg)."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from napari_im2im.inference.objects.blocks import widened, within
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    import torch
+
+    from napari_im2im.inference.objects.blocks import Array, Region, WritableArray
+
+_INSIDE = math.log(2)
+"""Squared distance, in bandwidths, at which belonging falls to one half."""
+
+
+@dataclass(frozen=True)
+class Clustering:
+    """How embeddings become objects.
+
+    The surest seed that is left is the centre of an object: all pixels whose
+    embedding lies within its bandwidth belong to it with more than one half,
+    ``exp(-sum((embedding - centre)² / bandwidth²))``.
+
+    Parameters
+    ----------
+    foreground
+        Sureness from which a pixel belongs to an object.
+    seed
+        Sureness from which a pixel can be a centre.
+    smallest
+        Objects of fewer pixels are ignored.
+    margin
+        How many pixels around a block are looked at, along each axis. Twice the
+        largest object makes the result that of the whole image.
+    device
+        Where to compute, e.g. ``"cuda"``.
+
+    References
+    ----------
+    Lalit et al. 2021, EmbedSeg, https://arxiv.org/abs/2101.10033; Neven et al. 2019,
+    https://arxiv.org/abs/1906.11109
+    """
+
+    foreground: float = 0.5
+    seed: float = 0.7
+    smallest: int = 1
+    margin: tuple[int, ...] = ()
+    device: str = "cpu"
+
+    def decode(
+        self, maps: Array, labels: WritableArray, blocks: Sequence[Region]
+    ) -> Iterator[None]:
+        """Write the objects, numbered in any way; yields once for each block.
+
+        Parameters
+        ----------
+        maps
+            ``(c, [z,] y, x)``: for each axis the offset from a pixel to the centre of
+            its object, then for each axis the bandwidth, both in pixels, at last how
+            sure it is that the pixel is near a centre, 0 to 1.
+        labels
+            Labels ``([z,] y, x)``, int32, all 0.
+        blocks
+            Regions that cover it.
+        """
+        total = 0
+        for block in blocks:
+            crop = widened(block, self.margin or (64,) * len(block), labels.shape)
+            values = np.asarray(maps[(slice(None), *crop)], np.float32)
+            found = self._cluster(values, within(block, crop))
+            objects = found > 0
+            if objects.any():
+                known = np.asarray(labels[crop])
+                found[objects] += total
+                labels[crop] = np.where(known > 0, known, found)
+                total = int(found.max())
+            yield
+
+    def _cluster(self, values: np.ndarray, core: Region) -> np.ndarray:
+        """Return the objects of a part whose centre lies in its core, from 1."""
+        import torch
+
+        maps = torch.from_numpy(values).to(self.device)
+        count, shape = len(core), maps.shape[1:]
+        foreground = maps[-1] > self.foreground
+        offset, bandwidth = maps[:count], maps[count : 2 * count].clamp(min=0.5)
+        result = torch.zeros(shape, dtype=torch.int32, device=maps.device)
+        candidates = _by_sureness(maps[-1], foreground & (maps[-1] > self.seed))
+        if not len(candidates):
+            return result.cpu().numpy()
+        reach = offset[:, foreground].abs().amax(dim=1).tolist()
+        free, total = foreground.clone(), 0
+        while len(candidates := candidates[free.view(-1)[candidates]]):
+            place = np.unravel_index(int(candidates[0]), shape)
+            seed = tuple(int(i) for i in place)
+            pointing, width = (
+                offset[(slice(None), *seed)].tolist(),
+                bandwidth[(slice(None), *seed)].tolist(),
+            )
+            window = _window(seed, pointing, width, reach, shape)
+            apart = torch.zeros((), device=maps.device)
+            for axis, part in enumerate(window):
+                # From the seed on, so that the result is the same in any part.
+                steps = torch.arange(part.start, part.stop, device=maps.device)
+                steps = (steps - seed[axis]).view(-1, *(1 for _ in seed[axis + 1 :]))
+                shift = offset[axis][window] - pointing[axis] + steps
+                apart = apart + (shift / width[axis]).square()
+            belongs = (apart < _INSIDE) & foreground[window]
+            size, new = _counts(belongs, free[window])
+            if size >= self.smallest and 2 * new > size and _holds(core, seed):
+                total += 1
+                result[window][belongs & free[window]] = total
+            free[window] &= ~belongs
+            free[seed] = False
+        return result.cpu().numpy()
+
+
+def _by_sureness(sureness: torch.Tensor, allowed: torch.Tensor) -> torch.Tensor:
+    """Return the indices of pixels, the surest first, equal ones in reading order."""
+    indices = allowed.flatten().nonzero()[:, 0]
+    order = sureness.flatten()[indices].argsort(descending=True, stable=True)
+    return indices[order]
+
+
+def _holds(region: Region, place: Sequence[int]) -> bool:
+    return all(p.start <= i < p.stop for i, p in zip(place, region, strict=True))
+
+
+def _counts(belongs: torch.Tensor, free: torch.Tensor) -> tuple[int, int]:
+    """Return how many pixels belong to an object, and how many of them are free."""
+    import torch
+
+    size, new = torch.stack([belongs.sum(), (belongs & free).sum()]).tolist()
+    return size, new
+
+
+def _window(
+    seed: Sequence[int],
+    pointing: Sequence[float],
+    width: Sequence[float],
+    reach: Sequence[float],
+    shape: Sequence[int],
+) -> Region:
+    """Return the region that all pixels of an object lie in, its seed included."""
+    parts = []
+    for place, to, w, r, size in zip(seed, pointing, width, reach, shape, strict=True):
+        radius = w * math.sqrt(_INSIDE) + r
+        start = min(place, math.floor(place + to - radius))
+        stop = max(place, math.ceil(place + to + radius)) + 1
+        parts.append(slice(max(0, start), min(size, stop)))
+    return tuple(parts)
