@@ -11,10 +11,15 @@ import numpy as np
 from napari_im2im.errors import ModelError
 from napari_im2im.models.archive import extract_to_cache, is_safe_name, sha256_of
 from napari_im2im.models.description import find_description, read_description
+from napari_im2im.models.selection import (
+    image_outputs,
+    is_image_input,
+    name_tensors,
+)
 from napari_im2im.models.specs import tensor_specs
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from bioimageio.spec.model.v0_5 import ModelDescr
 
@@ -58,7 +63,9 @@ class ModelPackage:
     """A model package that was read; nothing of it was run.
 
     ``path`` is what was opened (a folder or a zip), ``root`` the folder that holds
-    the files, ``sha256`` that of the description file.
+    the files, ``sha256`` that of the description file. ``inputs`` and ``outputs`` are
+    images; ``left_out`` are outputs and optional inputs that are not, if there is an
+    output that is.
     """
 
     path: Path
@@ -72,6 +79,38 @@ class ModelPackage:
     config: Mapping[str, Any]
     sha256: str
     description: ModelDescr = field(repr=False, compare=False)
+    left_out: tuple[TensorSpec, ...] = ()
+
+    @property
+    def note(self) -> str:
+        """What is left out of the model, in a sentence; mostly empty."""
+        if not self.left_out:
+            return ""
+        return f"Only images are shown, not {name_tensors(self.left_out)}."
+
+    def arguments(self, inputs: Sequence[np.ndarray | None]) -> list[np.ndarray | None]:
+        """Return what the network is called with: None for what is left out."""
+        given = {spec.id: x for spec, x in zip(self.inputs, inputs, strict=True)}
+        return [given.get(str(tensor.id)) for tensor in self.description.inputs]
+
+    def results(self, arrays: Sequence[np.ndarray]) -> list[np.ndarray]:
+        """Return the `outputs` among all that the network returned.
+
+        Raises
+        ------
+        ModelError
+            If it returned fewer than the model describes.
+        """
+        described = self.description.outputs
+        if len(arrays) < len(described):
+            raise ModelError(
+                f"{self.name} returned {len(arrays)} of the {len(described)} tensors "
+                "that it describes: its weights and its description don't belong "
+                "together."
+            )
+        wanted = {spec.id for spec in self.outputs}
+        pairs = zip(described, arrays, strict=False)
+        return [array for tensor, array in pairs if str(tensor.id) in wanted]
 
     def file(self, name: str, sha256: str | None = None) -> Path:
         """Return a file of the package.
@@ -110,18 +149,24 @@ class ModelPackage:
         return path
 
     def test_inputs(self) -> list[np.ndarray]:
-        """Return the test tensor of each input, as the description orders them.
+        """Return the test tensor of each of `inputs`.
 
         Raises
         ------
         ModelError
             If the model brings none, or one is damaged.
         """
-        return [self._array(tensor) for tensor in self.description.inputs]
+        return self._arrays(self.description.inputs, self.inputs)
 
     def test_outputs(self) -> list[np.ndarray]:
-        """Return the test tensor of each output; see `test_inputs`."""
-        return [self._array(tensor) for tensor in self.description.outputs]
+        """Return the test tensor of each of `outputs`; see `test_inputs`."""
+        return self._arrays(self.description.outputs, self.outputs)
+
+    def _arrays(
+        self, described: Sequence[Any], wanted: Sequence[TensorSpec]
+    ) -> list[np.ndarray]:
+        names = {spec.id for spec in wanted}
+        return [self._array(tensor) for tensor in described if str(tensor.id) in names]
 
     def _array(self, tensor: Any) -> np.ndarray:
         if tensor.test_tensor is None:
@@ -187,7 +232,15 @@ def parse_description(path: str | Path) -> ModelPackage:
 def _package(file: Path, path: Path) -> ModelPackage:
     read = read_description(file)
     description = read.model
-    inputs, outputs = tensor_specs(description)
+    every_input, every_output = tensor_specs(description)
+    inputs, outputs = every_input, image_outputs(every_input, every_output)
+    if outputs:
+        inputs = tuple(
+            spec for spec in inputs if is_image_input(spec) or not spec.optional
+        )
+    else:
+        outputs = every_output
+    kept = (*inputs, *outputs)
     config = description.config.model_dump(mode="json")
     own = config.get("napari_im2im") or {}
     nickname = (config.get("bioimageio") or {}).get("nickname")
@@ -207,6 +260,9 @@ def _package(file: Path, path: Path) -> ModelPackage:
         config=own if isinstance(own, dict) else {},
         sha256=read.sha256,
         description=description,
+        left_out=tuple(
+            spec for spec in (*every_input, *every_output) if spec not in kept
+        ),
     )
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from napari_im2im.images.image import AXES
 from napari_im2im.models.tensors import (
     AxisSpec,
     FixedSize,
@@ -16,7 +17,7 @@ from napari_im2im.models.tensors import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Mapping, Sequence
 
     from bioimageio.spec.model.v0_5 import ModelDescr
 
@@ -26,6 +27,8 @@ _NAMES_BY_TYPE = {
     "index": "index",
     "time": "time",
 }
+
+_MAKING_LABELS = ("cellpose_flow_dynamics", "stardist_postprocessing")
 
 
 def tensor_specs(
@@ -49,13 +52,24 @@ def tensor_specs(
     return inputs, outputs
 
 
-def _axis_names(axes: Iterable[Any]) -> dict[str, str]:
+def _axis_names(axes: Sequence[Any]) -> dict[str, str]:
     """Return our name of each axis id; an id stays where names would collide."""
     names: dict[str, str] = {}
     for axis in axes:
         name = _NAMES_BY_TYPE.get(axis.type, str(axis.id))
         names[str(axis.id)] = str(axis.id) if name in names.values() else name
-    return names
+    other = _further_axis(axes, names)
+    return names | {other: "channel"} if other else names
+
+
+def _further_axis(axes: Sequence[Any], names: Mapping[str, str]) -> str:
+    """Return the one axis of an image that is none of ours: a channel by nature."""
+    found = set(names.values())
+    others = [axis for axis in axes if names[str(axis.id)] not in ("batch", *AXES)]
+    is_image = {"y", "x"} <= found and "channel" not in found
+    if is_image and len(others) == 1 and isinstance(others[0].size, int):
+        return str(others[0].id)
+    return ""
 
 
 def _tensor(
@@ -68,14 +82,16 @@ def _tensor(
     data = tensor.data if isinstance(tensor.data, list | tuple) else [tensor.data]
     nominal = all(hasattr(entry, "values") for entry in data)
     classes = data[0].values if nominal else ()
+    steps = tuple(_step(step, own) for step in steps)
+    labels = nominal or any(step.id in _MAKING_LABELS for step in steps)
     return TensorSpec(
         id=str(tensor.id),
         axes=tuple(_axis(axis, own[str(axis.id)], axes, names) for axis in tensor.axes),
         dtype=str(tensor.dtype),
-        steps=tuple(_step(step, own) for step in steps),
+        steps=steps,
         optional=bool(getattr(tensor, "optional", False)),
         description=str(tensor.description),
-        kind="labels" if nominal else "intensity",
+        kind="labels" if labels else "intensity",
         class_names=tuple(name for name in classes if isinstance(name, str)),
     )
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from napari_im2im.errors import ModelError
-from napari_im2im.models.runtimes.runtime import described_outputs, required_inputs
+from napari_im2im.models.runtimes.runtime import required_inputs
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -62,9 +62,7 @@ class KerasRuntime:
                 f"{[array.shape for array in arrays]}: {reason}"
             ) from error
         outputs = keras.tree.flatten(result)
-        return described_outputs(
-            self._package, [np.ascontiguousarray(array) for array in outputs]
-        )
+        return self._package.results([np.ascontiguousarray(array) for array in outputs])
 
     def close(self) -> None:
         """Free the model."""

@@ -8,7 +8,7 @@ import numpy as np
 import onnxruntime as ort
 
 from napari_im2im.errors import ModelError
-from napari_im2im.models.runtimes.runtime import described_outputs, required_inputs
+from napari_im2im.models.runtimes.runtime import required_inputs
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -98,7 +98,7 @@ class OnnxRuntime:
                 f"{self._package.name} can't run on arrays of "
                 f"{[array.shape for array in arrays]}: {' '.join(str(error).split())}"
             ) from error
-        return described_outputs(self._package, outputs)
+        return self._package.results(outputs)
 
     def close(self) -> None:
         """Free the session."""
@@ -120,7 +120,7 @@ def in_order(
 
     By name where all names agree, else as they come.
     """
-    ids = [spec.id for spec in package.inputs]
+    ids = [str(tensor.id) for tensor in package.description.inputs]
     if set(names) == set(ids) and len(names) == len(ids):
         return [arguments[list(names).index(name)] for name in ids]
     return list(arguments)

@@ -20,7 +20,7 @@ from napari_im2im.errors import ModelError
 from napari_im2im.folders import cache_folder
 from napari_im2im.models.archive import extract_to_cache, sha256_of
 from napari_im2im.models.runtimes.onnx_engine import in_order, onnx_file
-from napari_im2im.models.runtimes.runtime import described_outputs, required_inputs
+from napari_im2im.models.runtimes.runtime import required_inputs
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
@@ -96,7 +96,7 @@ class OpenVinoRuntime:
                 f"{self._package.name} can't run on arrays of "
                 f"{[array.shape for array in arrays]}: {' '.join(str(error).split())}"
             ) from error
-        return described_outputs(self._package, [results[o] for o in results])
+        return self._package.results([results[o] for o in results])
 
     def remember(self) -> None:
         """Keep the converted network in the cache, as one that was verified."""

@@ -56,25 +56,6 @@ class Runtime(Protocol):
         ...
 
 
-def described_outputs(
-    package: ModelPackage, outputs: Sequence[np.ndarray]
-) -> list[np.ndarray]:
-    """Return as many outputs as the model describes.
-
-    Raises
-    ------
-    ModelError
-        If the network returned fewer.
-    """
-    count = len(package.outputs)
-    if len(outputs) < count:
-        raise ModelError(
-            f"{package.name} returned {len(outputs)} of the {count} tensors that it "
-            "describes: its weights and its description don't belong together."
-        )
-    return list(outputs[:count])
-
-
 def required_inputs(
     package: ModelPackage, inputs: Sequence[np.ndarray | None], engine: str
 ) -> list[np.ndarray]:
@@ -85,8 +66,9 @@ def required_inputs(
     ModelError
         If an optional one was left out.
     """
-    present = [array for array in inputs if array is not None]
-    if len(present) != len(inputs):
+    arguments = package.arguments(inputs)
+    present = [array for array in arguments if array is not None]
+    if len(present) != len(arguments):
         raise ModelError(
             f"{engine} can't run {package.name} without its optional inputs: give "
             "them all or use its PyTorch weights."

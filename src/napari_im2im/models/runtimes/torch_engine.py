@@ -12,7 +12,6 @@ import torch
 
 from napari_im2im.errors import ConfigError, ModelError
 from napari_im2im.models.architecture import build_architecture
-from napari_im2im.models.runtimes.runtime import described_outputs
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
@@ -71,9 +70,9 @@ class TorchRuntime:
             raise ModelError(f"{self._package.name} was closed: load it again.")
         try:
             with torch.inference_mode(), self._autocast():
-                tensors = [None if x is None else self._tensor(x) for x in inputs]
-                return described_outputs(
-                    self._package,
+                arguments = self._package.arguments(inputs)
+                tensors = [None if x is None else self._tensor(x) for x in arguments]
+                return self._package.results(
                     [_array(x) for x in flat_tensors(self._module(*tensors))],
                 )
         except torch.OutOfMemoryError as error:
