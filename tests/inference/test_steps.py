@@ -70,9 +70,6 @@ def test_sigmoid_of_large_numbers() -> None:
     assert run(array, Step("sigmoid")).ravel().tolist() == [0, 0.5, 1]
 
 
-@pytest.mark.parametrize(
-    "name", ["custom", "stardist_postprocessing", "cellpose_flow_dynamics", "warp"]
-)
-def test_what_cannot_be_done_is_said(name: str) -> None:
-    with pytest.raises(ModelError, match=name):
-        check_steps([Step(name)], "the output mask")
+def test_an_unknown_step_is_named() -> None:
+    with pytest.raises(ModelError, match="warp"):
+        check_steps([Step("warp")], "the output mask")

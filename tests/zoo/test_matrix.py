@@ -19,6 +19,7 @@ from napari_im2im.models.tensors import SteppedSize
 from napari_im2im.zoo.testing import PackageTested, reproduction_events
 from packages import (
     STEPPED,
+    change_steps,
     random_image,
     tensor,
     write_custom_package,
@@ -100,17 +101,7 @@ def with_steps(
 ) -> Path:
     """Return the template with other steps and the result that they must give."""
     shutil.copytree(template.folder, folder)
-    description = folder / "rdf.yaml"
-    content = yaml.safe_load(description.read_text("utf-8"))
-    content["inputs"][0]["preprocessing"] = before
-    content["outputs"][0]["postprocessing"] = after
-    # The template's tolerance is that of its own, larger values.
-    content["config"].pop("bioimageio")
-    test = content["outputs"][0]["test_tensor"]
-    np.save(folder / test["source"], expected)
-    test["sha256"] = sha256_of(folder / test["source"])
-    description.write_text(yaml.safe_dump(content), "utf-8")
-    return folder
+    return change_steps(folder, before, after, expected)
 
 
 def along(values: list[float]) -> np.ndarray:

@@ -90,10 +90,11 @@ def forecast_prediction(
         If the model can't be applied.
     """
     from napari_im2im.inference.prediction import opened_images
+    from napari_im2im.models.custom_steps import load_custom_steps
     from napari_im2im.models.package import load_package
     from napari_im2im.models.runtimes import load_runtime
 
-    package = load_package(config.model)
+    package = load_custom_steps(load_package(config.model), trusted=trusted)
     opened = list(images) if images is not None else opened_images(config)
     runtime = load_runtime(
         package,
@@ -109,7 +110,7 @@ def forecast_prediction(
     disk = sum(target.disk_bytes for target in setup.targets)
     if config.output is not None:
         check_writable(config.output.parent, disk)
-    layouts = [target.layout for target in setup.targets]
+    layouts = [target.final for target in setup.targets]
     plan = setup.plan
     return PredictionForecast(
         model=package.name,

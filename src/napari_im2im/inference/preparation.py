@@ -16,7 +16,12 @@ from napari_im2im.inference.calibration import Calibration
 from napari_im2im.inference.geometry import model_geometry, without_room_for_halo
 from napari_im2im.inference.jobs import Job, Network, TileRunner
 from napari_im2im.inference.matching import Matching, match_images
-from napari_im2im.inference.outputs import check_paths, output_layout, output_paths
+from napari_im2im.inference.outputs import (
+    OutputLayout,
+    check_paths,
+    output_layout,
+    output_paths,
+)
 from napari_im2im.inference.planning import (
     Plan,
     axis_geometries,
@@ -27,8 +32,16 @@ from napari_im2im.inference.receptive_field import ReceptiveField
 from napari_im2im.inference.results import Target, split_steps
 from napari_im2im.inference.setup import Model, Setup
 from napari_im2im.inference.statistics import WholeTensor, bind_steps
-from napari_im2im.inference.steps import CONTINUOUS, bind, check_steps, dtype_after
+from napari_im2im.inference.steps import (
+    CONTINUOUS,
+    WHOLE,
+    bind,
+    check_steps,
+    dtype_after,
+    statistics_of,
+)
 from napari_im2im.inference.tiling import with_halo
+from napari_im2im.inference.whole_steps import check_libraries, network_tensor
 from napari_im2im.models.tensors import FixedSize, ReferencedSize
 
 if TYPE_CHECKING:
@@ -69,7 +82,8 @@ def prepare_prediction(
     Event
         What takes a while.
     """
-    geometry = _checked_geometry(model)
+    results = [network_tensor(spec) for spec in model.outputs]
+    geometry = _checked_geometry(model, results)
     skip = config.unreadable == "skip"
     matching = match_images(model.inputs, images, config.channels, skip_unreadable=skip)
     region = _region(config, matching)
@@ -78,10 +92,10 @@ def prepare_prediction(
     runner = TileRunner(
         runtime,
         model.inputs,
-        model.outputs,
+        results,
         geometry,
         matching,
-        _preprocessing(model.inputs, matching, references, config),
+        _preprocessing(model.inputs, references, config),
         (),
     )
     yield Progress(0, 0, f"how far {model.name} looks")
@@ -109,19 +123,20 @@ def prepare_prediction(
         matching,
         plan,
         runner,
-        _targets(model, config, geometry, matching, plan, splits, heads),
+        _targets(model, config, geometry, results, matching, plan, splits, heads),
         _jobs(config, runtime, model, matching, plan, header),
         references,
     )
 
 
-def _checked_geometry(model: Model) -> ModelGeometry:
+def _checked_geometry(model: Model, results: Sequence[TensorSpec]) -> ModelGeometry:
     """Return how the tensors depend on each other, if all steps can be done."""
     for spec in model.inputs:
         check_steps(spec.steps, f"the input {spec.id!r}")
     for spec in model.outputs:
         check_steps(spec.steps, f"the output {spec.id!r}")
-    geometry = model_geometry(model.inputs, model.outputs, _test_shapes(model))
+        check_libraries(spec.steps, f"the output {spec.id!r}")
+    geometry = model_geometry(model.inputs, results, _test_shapes(model))
     if "receptive_field" in model.config:
         geometry = without_room_for_halo(geometry)
     return geometry
@@ -211,7 +226,6 @@ def _whole_tensors(
 
 def _preprocessing(
     inputs: Sequence[TensorSpec],
-    matching: Matching,
     references: Sequence[Mapping[str, WholeTensor]],
     config: PredictConfig,
 ) -> list[list[Any]]:
@@ -297,6 +311,7 @@ def _targets(
     model: Model,
     config: PredictConfig,
     geometry: ModelGeometry,
+    results: Sequence[TensorSpec],
     matching: Matching,
     plan: Plan,
     splits: Sequence[tuple[list[Any], list[Any]]],
@@ -311,25 +326,33 @@ def _targets(
     targets = []
     for index, spec in enumerate(model.outputs):
         tail = splits[index][1]
-        dtype = dtype_after(spec.steps)
-        layout = output_layout(
-            index,
-            spec,
-            geometry,
-            matching,
-            plan.region,
-            plan.cores,
-            _channels(spec, model),
-            np.dtype(np.uint8) if dtype == np.bool_ else dtype,
+
+        def layout_of(
+            spec: TensorSpec, geometry: ModelGeometry, index: int = index
+        ) -> OutputLayout:
+            layout = output_layout(
+                index,
+                spec,
+                geometry,
+                matching,
+                plan.region,
+                plan.cores,
+                _channels(spec, model),
+                _stored_dtype(model.outputs[index]),
+            )
+            return replace(
+                layout,
+                name=spec.id if several else "",
+                metadata={**provenance, "kind": spec.kind},
+            )
+
+        layout = final = layout_of(results[index], geometry)
+        if results[index] is not spec:
+            final = layout_of(spec, model_geometry(model.inputs, model.outputs))
+        deferred = bool(plan.overlap) or any(map(_needs_all, tail))
+        targets.append(
+            Target(layout, final, None, heads[index], tail, deferred=deferred)
         )
-        layout = replace(
-            layout,
-            name=spec.id if several else "",
-            metadata={**provenance, "kind": spec.kind},
-        )
-        measures = any(_measures(step) for step in tail)
-        deferred = bool(plan.overlap) or measures
-        targets.append(Target(layout, None, heads[index], tail, deferred=deferred))
         if config.test_time_augmentation:
             spread = replace(
                 layout,
@@ -337,9 +360,9 @@ def _targets(
                 dtype=np.dtype(np.float32),
                 metadata={**provenance, "kind": "intensity"},
             )
-            targets.append(Target(spread, None, heads[index], [], spread=True))
+            targets.append(Target(spread, spread, None, heads[index], [], spread=True))
     if config.output is not None:
-        paths = output_paths(config.output, [target.layout for target in targets])
+        paths = output_paths(config.output, [target.final for target in targets])
         if not config.resume:
             check_paths(paths, overwrite=config.overwrite)
         for target, path in zip(targets, paths, strict=True):
@@ -347,10 +370,15 @@ def _targets(
     return targets
 
 
-def _measures(step: Any) -> bool:
-    from napari_im2im.inference.steps import statistics_of
+def _stored_dtype(spec: TensorSpec) -> np.dtype[Any]:
+    """Return the data type of an output; files have no truth values."""
+    dtype = dtype_after(spec.steps, spec.dtype)
+    return np.dtype(np.uint8) if dtype == np.bool_ else dtype
 
-    return statistics_of(step) is not None
+
+def _needs_all(step: Any) -> bool:
+    """Return whether a step needs the whole result first."""
+    return step.id in WHOLE or statistics_of(step) is not None
 
 
 def _channels(spec: TensorSpec, model: Model) -> int:

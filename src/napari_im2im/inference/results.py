@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import shutil
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import product
 from typing import TYPE_CHECKING, Any
 
@@ -18,6 +18,7 @@ from napari_im2im.inference.outputs import tile_parts
 from napari_im2im.inference.sources import Source
 from napari_im2im.inference.statistics import WholeTensor, bind_steps
 from napari_im2im.inference.steps import Operation, apply, bind, statistics_of
+from napari_im2im.inference.whole_steps import apply_whole_steps
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -38,7 +39,9 @@ class Target:
     Parameters
     ----------
     layout
-        What the image looks like.
+        What the result of the network looks like, as an image.
+    final
+        What is written: the same, unless objects are separated.
     path
         File to write; None keeps it in memory.
     head, tail
@@ -51,6 +54,7 @@ class Target:
     """
 
     layout: OutputLayout
+    final: OutputLayout
     path: Path | None
     head: Sequence[Operation]
     tail: Sequence[Step]
@@ -63,7 +67,7 @@ class Target:
     @property
     def bytes(self) -> int:
         """Size of its pixels, uncompressed."""
-        return math.prod(self.layout.shape) * self.layout.dtype.itemsize
+        return math.prod(self.final.shape) * self.final.dtype.itemsize
 
     @property
     def disk_bytes(self) -> int:
@@ -88,13 +92,13 @@ class Target:
 
     def open(self, *, resume: bool, overwrite: bool) -> None:
         """Make the arrays, or open those of an interrupted job."""
-        layout = self.layout
+        layout, result = self.final, self.layout
         if not self.deferred:
             axes = layout.spec.axis_names
             self._tail = [bind(step, axes) for step in self.tail]
         if self._store is None:
             self.array = np.zeros(layout.shape, layout.dtype)
-            self.raw = np.zeros(layout.shape, np.float32) if self.deferred else None
+            self.raw = np.zeros(result.shape, np.float32) if self.deferred else None
             return
         import zarr
 
@@ -119,9 +123,9 @@ class Target:
         elif self.deferred:
             self.raw = zarr.create_array(
                 self._raw_store,
-                shape=layout.shape,
+                shape=result.shape,
                 dtype="float32",
-                chunks=layout.chunks,
+                chunks=result.chunks,
                 overwrite=True,
             )
 
@@ -158,27 +162,33 @@ class Target:
         """Apply what needed the whole result, block by block."""
         if not self.deferred:
             return
-        layout = self.layout
-        image = Image(self.raw, layout.axes, name="the result")
-        names = layout.spec.axis_names
+        layout, result = self.final, self.layout
+        image = Image(self.raw, result.axes, name="the result")
+        names = result.spec.axis_names
+        where = f"the output {result.spec.id!r}"
         for group in range(matching.groups):
-            first = group * layout.channels
-            channels = tuple(range(first, first + layout.channels))
-            source = Source(
-                image, channels if "channel" in layout.axes else None, names
-            )
-            operations = bind_steps(
+            channels = _group(group, result.channels)
+            source, steps = apply_whole_steps(
                 self.tail,
-                WholeTensor(source),
-                f"the output {layout.spec.id!r}",
+                Source(image, channels if "channel" in result.axes else None, names),
+                where,
                 references=references[group],
                 as_bioimageio_core=as_bioimageio_core,
             )
+            operations = bind_steps(
+                steps,
+                WholeTensor(source),
+                where,
+                references=references[group],
+                as_bioimageio_core=as_bioimageio_core,
+            )
+            source = _aligned(source, result, layout)
+            channels = _group(group, layout.channels)
             for region in _blocks(layout):
                 pixels = apply(operations, source.read(region))
                 parts = {**region}
                 if "channel" in layout.axes:
-                    parts["channel"] = slice(first, first + layout.channels)
+                    parts["channel"] = slice(channels[0], channels[-1] + 1)
                 key = tuple(parts[axis] for axis in layout.axes)
                 pixels = _in_order(pixels, source.order, layout.axes)
                 self.array[key] = pixels.astype(layout.dtype, copy=False)
@@ -188,15 +198,38 @@ class Target:
         if self.path is None:
             return self.array
         if self._store != self.path:
-            image = self.layout.image(self.array, self.path.name)
+            image = self.final.image(self.array, self.path.name)
             save_image(image, self.path, overwrite=overwrite)
             shutil.rmtree(self._store)  # type: ignore[arg-type]
         else:
-            labels = self.layout.metadata.get("kind") == "labels"
+            labels = self.final.metadata.get("kind") == "labels"
             add_pyramid(self.path, method="nearest" if labels else "mean")
         if self._raw_store is not None and self._raw_store.exists():
             shutil.rmtree(self._raw_store)
         return self.array
+
+
+def _group(group: int, channels: int) -> tuple[int, ...]:
+    """Return the channels that a group has in an output."""
+    return tuple(range(group * channels, (group + 1) * channels))
+
+
+def _aligned(source: Source, coarse: OutputLayout, fine: OutputLayout) -> Source:
+    """Cut labels, made of a coarser result, to the pixels that were asked for."""
+    image = source.image
+    if coarse is fine:
+        return source
+    pixels = image.read()
+    for axis in fine.origin:
+        at = image.axes.index(axis)
+        size = fine.shape[fine.axes.index(axis)]
+        factor = round(pixels.shape[at] / coarse.shape[coarse.axes.index(axis)])
+        start = fine.origin[axis] - factor * coarse.origin.get(axis, 0)
+        pixels = pixels.take(range(start, min(start + size, pixels.shape[at])), at)
+        missing = [(0, 0)] * pixels.ndim
+        missing[at] = (0, size - pixels.shape[at])
+        pixels = np.pad(pixels, missing)
+    return replace(source, image=replace(image, data=pixels))
 
 
 def _in_order(

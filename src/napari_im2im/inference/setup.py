@@ -93,9 +93,9 @@ class Setup:
 
     def _image(self, target: Target, data: Any) -> Image:
         source = next(s for s in self.matching.sources[0] if s is not None)
-        suffix = f" {target.layout.name}" if target.layout.name else ""
+        suffix = f" {target.final.name}" if target.final.name else ""
         name = f"{source.image.name} → {self.model.name}{suffix}"
-        image = target.layout.image(data, name)
+        image = target.final.image(data, name)
         return replace(image, source=target.path) if target.path else image
 
     def header(self) -> dict[str, Any]:

@@ -37,11 +37,8 @@ CONTINUOUS = frozenset(
 )
 """Steps without statistics after which an average still means something."""
 
-_ELSEWHERE = {
-    "custom": "runs Python code of its own",
-    "stardist_postprocessing": "needs StarDist",
-    "cellpose_flow_dynamics": "needs Cellpose",
-}
+WHOLE = frozenset({"cellpose_flow_dynamics", "custom", "stardist_postprocessing"})
+"""Postprocessing that needs a whole result at once; `whole_steps` applies it."""
 
 
 @dataclass(frozen=True)
@@ -85,14 +82,9 @@ class StatisticsNeeded:
 
 
 def check_steps(steps: Sequence[Step], where: str) -> None:
-    """Raise ModelError, in a sentence, if one of the steps can't be done."""
+    """Raise ModelError, in a sentence, if one of the steps is unknown."""
     for step in steps:
-        if step.id in _ELSEWHERE:
-            raise ModelError(
-                f"The step {step.id!r} of {where} {_ELSEWHERE[step.id]}: run this "
-                "model with bioimageio.core, or use a model without that step."
-            )
-        if step.id not in _BINDERS:
+        if step.id not in _BINDERS and step.id not in WHOLE:
             raise ModelError(f"{where} has an unknown processing step {step.id!r}.")
 
 
@@ -362,15 +354,34 @@ _BINDERS: dict[str, _Binder] = {
 }
 
 
-def dtype_after(steps: Sequence[Step]) -> np.dtype[Any]:
-    """Return the data type that float32 pixels have after some steps."""
+def dtype_after(steps: Sequence[Step], declared: str = "float32") -> np.dtype[Any]:
+    """Return the data type that float32 pixels have after some steps.
+
+    Parameters
+    ----------
+    steps
+        The steps.
+    declared
+        What the model says of its result; nobody else knows what code makes.
+    """
     dtype: np.dtype[Any] = np.dtype(np.float32)
     for step in steps:
-        if step.id == "ensure_dtype":
-            dtype = np.dtype(step.kwargs["dtype"])
-        elif step.id == "binarize":
-            dtype = np.dtype(np.bool_)
-        else:
-            wide = dtype.kind in "iuf" and dtype.itemsize > 4 - 2 * (dtype.kind != "f")
-            dtype = np.dtype(np.float64 if wide else np.float32)
+        match step.id:
+            case "ensure_dtype":
+                dtype = np.dtype(step.kwargs["dtype"])
+            case "binarize":
+                dtype = np.dtype(np.bool_)
+            case "custom":
+                dtype = np.dtype(declared)
+            case "stardist_postprocessing":
+                dtype = np.dtype(np.int32)
+            case "cellpose_flow_dynamics":
+                dtype = np.dtype(step.kwargs["output_dtype"])
+            case _:
+                dtype = _float_after(dtype)
     return dtype
+
+
+def _float_after(dtype: np.dtype[Any]) -> np.dtype[Any]:
+    wide = dtype.kind in "iuf" and dtype.itemsize > 4 - 2 * (dtype.kind != "f")
+    return np.dtype(np.float64 if wide else np.float32)
