@@ -48,7 +48,7 @@ specification says, whole and in tiles; bioimageio.core doesn't.
 "Runs" means that the weights are in a format that can be run here and that every
 axis and processing step is understood; what comes out is checked with **Test**.
 
-| model | format | runs | weights, best first | why not |
+| model | format | runs | weights, best first | why not, or what is left out |
 |---|---|---|---|---|
 """
 
@@ -90,7 +90,7 @@ def judge(file: Path) -> tuple[str, str, str]:
     if not result.runs:
         return "no", ", ".join(package.weights), result.reason
     asks = set(result.formats) <= set(result.asking)
-    return "asks" if asks else "yes", ", ".join(result.formats), ""
+    return "asks" if asks else "yes", ", ".join(result.formats), result.note
 
 
 if __name__ == "__main__":

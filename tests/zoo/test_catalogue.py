@@ -34,7 +34,7 @@ def test_the_list_comes_in_steps_and_says_what_runs(
     answers = {e.key: e.compatibility for e in events if isinstance(e, RunsHere)}
     assert set(answers) == set(collection)
     assert answers["chatty-frog"].runs
-    assert "not an image" in answers["greedy-whale"].reason
+    assert "None of its outputs is an image" in answers["greedy-whale"].reason
 
 
 def test_answers_are_kept_for_the_next_time(

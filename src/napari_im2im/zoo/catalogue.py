@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 from dataclasses import asdict, dataclass, field, replace
 from importlib.metadata import version
-from importlib.util import find_spec
+from pathlib import Path
+from sysconfig import get_path
 from typing import TYPE_CHECKING
 
 import yaml
@@ -31,7 +32,6 @@ from napari_im2im.zoo.web import write_atomically
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterable, Mapping
-    from pathlib import Path
 
     from napari_im2im.models.package import ModelPackage
 
@@ -237,9 +237,9 @@ def _compatibility(model: ZooModel) -> Compatibility:
 
 def _software() -> str:
     """Return what an answer depends on: another installation is asked again."""
-    engines = ("openvino", "onnxruntime", "torch", "keras", "careamics")
-    found = ",".join(name for name in engines if find_spec(name))
-    return f"{version('napari-im2im')} {version('bioimageio.spec')} {found}"
+    # The folder changes whenever a library is installed or removed.
+    changed = Path(get_path("purelib")).stat().st_mtime_ns
+    return f"{version('napari-im2im')} {version('bioimageio.spec')} {changed}"
 
 
 def _read_kept(path: Path, here: str) -> dict[str, Compatibility]:
@@ -248,9 +248,7 @@ def _read_kept(path: Path, here: str) -> dict[str, Compatibility]:
         if content["software"] != here:
             return {}
         return {
-            key: Compatibility(
-                tuple(answer["formats"]), dict(answer["asking"]), answer["reason"]
-            )
+            key: Compatibility(**{**answer, "formats": tuple(answer["formats"])})
             for key, answer in content["answers"].items()
         }
     except (OSError, ValueError, KeyError, TypeError, AttributeError):

@@ -11,8 +11,11 @@ from napari_im2im.images.image import AXES, SPATIAL_AXES
 from napari_im2im.images.units import SYMBOLS, spell_out
 from napari_im2im.inference.geometry import model_geometry
 from napari_im2im.inference.steps import check_steps
+from napari_im2im.inference.whole_steps import check_libraries
 from napari_im2im.models.architecture import required_trust
+from napari_im2im.models.custom_steps import custom_steps
 from napari_im2im.models.runtimes import usable_engines
+from napari_im2im.models.selection import image_outputs, is_image_input, name_tensors
 from napari_im2im.models.tensors import FixedSize, SteppedSize
 
 if TYPE_CHECKING:
@@ -42,12 +45,14 @@ class Compatibility:
 
     ``formats`` are the weights formats that can be run, best first; those in
     ``asking`` need consent to code first, which the values name. ``reason`` is
-    empty, or says in one sentence why nothing can be run.
+    empty, or says in one sentence why nothing can be run; ``note`` which tensors
+    are left out where the model does run.
     """
 
     formats: tuple[str, ...] = ()
     asking: dict[str, str] = field(default_factory=dict)
     reason: str = ""
+    note: str = ""
 
     @property
     def runs(self) -> bool:
@@ -59,9 +64,10 @@ class Compatibility:
         """What to tell the user."""
         if self.reason:
             return self.reason
+        text = "Runs here."
         if set(self.formats) <= set(self.asking):
-            return f"Runs here once you trust its code: {self.asking[self.formats[0]]}."
-        return "Runs here."
+            text = f"Runs here once you trust its code: {self.asking[self.formats[0]]}."
+        return f"{text} {self.note}".rstrip()
 
 
 def check_runs(package: ModelPackage) -> Compatibility:
@@ -81,41 +87,43 @@ def check_runs(package: ModelPackage) -> Compatibility:
     usable = dict.fromkeys(format_ for _, format_ in usable_engines(package))
     if not usable:
         return Compatibility(reason=_no_engine(package))
+    steps = [
+        f"the Python file {step.kwargs['source']}" for step in custom_steps(package)
+    ]
     formats, asking, reasons = [], {}, []
     for weights_format in usable:
         architecture = package.weights[weights_format].architecture
+        questions = list(dict.fromkeys(steps))
         try:
-            question = (
-                None if architecture is None else _question(package, architecture)
-            )
+            if architecture is not None:
+                questions += _questions(package, architecture)
         except ModelError as error:
             reasons.append(str(error))
             continue
         formats.append(weights_format)
-        if question is not None:
-            asking[weights_format] = question
-    return Compatibility(tuple(formats), asking, "" if formats else reasons[0])
+        if questions:
+            asking[weights_format] = " and ".join(questions)
+    if not formats:
+        return Compatibility(reason=reasons[0])
+    return Compatibility(tuple(formats), asking, note=package.note)
 
 
 def _check_tensors(package: ModelPackage) -> None:
     for tensor in package.inputs:
         check_steps(tensor.steps, f"the input {tensor.id!r}")
-        if tensor.optional:
-            continue
-        strange = [name for name in tensor.axis_names if name not in (*AXES, "batch")]
-        if strange or not set(SPATIAL_AXES) & set(tensor.axis_names):
+        if not (tensor.optional or is_image_input(tensor)):
             raise ModelError(
-                f"The input {tensor.id!r} is not an image (its axes are "
-                f"{', '.join(tensor.axis_names)}), and only images can be given here."
+                f"Its input {name_tensors([tensor])} is no image, and only images can "
+                "be given."
             )
+    if not image_outputs(package.inputs, package.outputs):
+        raise ModelError(
+            "None of its outputs is an image of what it reads: "
+            f"{name_tensors(package.outputs)}."
+        )
     for tensor in package.outputs:
         check_steps(tensor.steps, f"the output {tensor.id!r}")
-        names = set(tensor.axis_names)
-        if not {"y", "x"} <= names or not names <= {"batch", *AXES}:
-            raise ModelError(
-                f"The output {tensor.id!r} is not an image (its axes are "
-                f"{', '.join(tensor.axis_names)}), and only images can be shown here."
-            )
+        check_libraries(tensor.steps, f"the output {tensor.id!r}")
     model_geometry(package.inputs, package.outputs)
 
 
@@ -129,8 +137,8 @@ def _no_engine(package: ModelPackage) -> str:
     return f"It has only {formats} weights, which nothing here can run."
 
 
-def _question(package: ModelPackage, architecture: Architecture) -> str | None:
-    """Return what the user would have to agree to, or None.
+def _questions(package: ModelPackage, architecture: Architecture) -> list[str]:
+    """Return what the user would have to agree to.
 
     Raises
     ------
@@ -138,7 +146,7 @@ def _question(package: ModelPackage, architecture: Architecture) -> str | None:
         If the code can't be run whatever the user says.
     """
     if architecture.module is None:
-        return f"the Python file {architecture.source}"
+        return [f"the Python file {architecture.source}"]
     library = architecture.module.partition(".")[0]
     token = required_trust(package, architecture)
     if find_spec(library) is None:
@@ -146,7 +154,9 @@ def _question(package: ModelPackage, architecture: Architecture) -> str | None:
             f"Its network comes from {library}, which isn't installed: "
             f"pip install {library}."
         )
-    return None if token is None else f"{token.replace(':', '.')}, an installed library"
+    if token is None:
+        return []
+    return [f"{token.replace(':', '.')} of an installed library"]
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from napari_im2im.errors import Im2ImError, ModelError, TrustError
+from napari_im2im.errors import Im2ImError, ModelError
 from napari_im2im.events import (
     Event,
     Message,
@@ -18,6 +18,7 @@ from napari_im2im.events import (
 )
 from napari_im2im.images.image import AXES, SPATIAL_AXES, Image
 from napari_im2im.inference.config import PredictConfig
+from napari_im2im.models.custom_steps import load_custom_steps
 from napari_im2im.models.runtimes import load_runtime, usable_engines
 from napari_im2im.models.tensors import FixedSize
 from napari_im2im.zoo.comparison import (
@@ -39,8 +40,13 @@ _OWN_ENGINES = {
     "onnx": "onnxruntime",
     "torchscript": "torchscript",
     "pytorch_state_dict": "torch",
+    "tensorflow_saved_model_bundle": "openvino",
+    "keras_v3": "keras",
+    "keras_hdf5": "keras",
 }
-"""The engine that a weights format is tested in, where several read it."""
+"""The engine that a weights format is tested in: its own, where there is one."""
+
+_CPU_ENGINES = ("openvino", "keras")
 
 _LONGEST = 4
 """How often the test image is repeated at most, to have something to cut."""
@@ -127,7 +133,8 @@ def reproduction_events(
     formats
         Weights formats to test; default: all that run here.
     device
-        Where to run it.
+        Where to run it, ``"auto"`` for the GPU where there is one; a format that
+        runs on the CPU only is tested there.
 
     Yields
     ------
@@ -140,12 +147,15 @@ def reproduction_events(
     ModelError
         If the package has no usable test tensors, or no weights that run here.
     """
+    if package.note:
+        yield Message(package.note)
+    package = load_custom_steps(package, trusted=trusted)
     images = [
         _image(spec, array)
         for spec, array in zip(package.inputs, package.test_inputs(), strict=True)
     ]
     expected = package.test_outputs()
-    runnable = dict.fromkeys(f for _, f in usable_engines(package, device=device))
+    runnable = dict.fromkeys(f for _, f in usable_engines(package))
     chosen = [f for f in runnable if formats is None or f in formats]
     if not chosen:
         raise ModelError(
@@ -172,11 +182,12 @@ def _test_format(
     device: str,
 ) -> Generator[Event, None, FormatTested]:
     only = replace(package, weights={weights_format: package.weights[weights_format]})
-    engines = [engine for engine, _ in usable_engines(only, device=device)]
-    engine = _OWN_ENGINES.get(weights_format, engines[0])
+    engine = _OWN_ENGINES[weights_format]
+    if engine in _CPU_ENGINES:
+        device = "cpu"
     try:
         runtime = load_runtime(only, engine=engine, device=device, trusted=trusted)
-    except (ModelError, TrustError) as error:
+    except Im2ImError as error:
         return FormatTested(weights_format, engine, problem=str(error))
     try:
         outputs, halo = yield from _predict(only, runtime, images, _sizes(images[0]))
@@ -242,7 +253,9 @@ def _predict(
     """Predict with tiles of that size; return the outputs and the halo."""
     from napari_im2im.inference.prediction import predict_with
 
-    config = PredictConfig(model=str(package.path), tile=dict(tile), device="cpu")
+    config = PredictConfig(
+        model=str(package.path), tile=dict(tile), device=runtime.device
+    )
     halo: Mapping[str, int] = {}
     outputs: tuple[Image, ...] = ()
     for event in predict_with(package, runtime, config, images):

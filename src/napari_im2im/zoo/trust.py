@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from napari_im2im import folders
 from napari_im2im.errors import ModelError, TrustError
 from napari_im2im.models.architecture import required_trust
+from napari_im2im.models.custom_steps import custom_steps, step_sha256
 from napari_im2im.zoo.web import write_atomically
 
 if TYPE_CHECKING:
@@ -84,10 +85,26 @@ def code_of(package: ModelPackage) -> dict[str, Code]:
     return needed
 
 
+def code_of_steps(package: ModelPackage) -> tuple[Code, ...]:
+    """Return the code that a package brings as processing steps, whatever the format.
+
+    Raises
+    ------
+    ModelError
+        If a file of the package is missing or damaged.
+    """
+    found = {}
+    for step in custom_steps(package):
+        source, token = step.kwargs["source"], step_sha256(package, step)
+        purpose = f"is the step {step.kwargs['callable']!r}"
+        found[token] = Code(source, purpose, token, package.file(source))
+    return tuple(found.values())
+
+
 def code_to_agree(
     package: ModelPackage, formats: Iterable[str], trusted: Collection[str]
 ) -> Code | None:
-    """Return the code without which a package can't be run, if it isn't trusted.
+    """Return the first code without which a package can't run, if it isn't trusted.
 
     Parameters
     ----------
@@ -101,7 +118,8 @@ def code_to_agree(
     Returns
     -------
     Code or None
-        None if one of the formats runs without further agreement.
+        None if one of the formats runs without further agreement. Ask again once
+        this one is agreed to: there may be another.
 
     Raises
     ------
@@ -110,6 +128,9 @@ def code_to_agree(
     ModelError
         If a file of the package is missing or damaged.
     """
+    for own in code_of_steps(package):
+        if own.token not in trusted:
+            return own
     needed = code_of(package)
     open_questions = []
     for weights_format in filter(package.weights.__contains__, formats):
