@@ -20,13 +20,12 @@ from napari_im2im.training.config import TrainConfig
 from napari_im2im.training.finetune import (
     _OUTPUT_ARGUMENTS,
     _changed_argument,
-    freeze,
-    open_start,
-    scaling_of_start,
-    why_not_trainable,
 )
+from napari_im2im.training.freezing import freeze
 from napari_im2im.training.loop import train_events
+from napari_im2im.training.parent_scaling import scaling_of_start
 from napari_im2im.training.preparation import prepare
+from napari_im2im.training.trainable import open_start, why_not_trainable
 from packages import tiny_content, write_tiny_package
 
 if TYPE_CHECKING:

@@ -17,15 +17,12 @@ from napari_im2im.models.networks import (
 from napari_im2im.models.tensors import FixedSize
 from napari_im2im.training.automatic import choose_batch_size, choose_patch
 from napari_im2im.training.data import load_samples, plan_layout
-from napari_im2im.training.finetune import (
-    Start,
-    build_start,
-    open_start,
-    scaling_of_start,
-)
+from napari_im2im.training.finetune import Start, build_start
 from napari_im2im.training.normalization import learn_scaling
+from napari_im2im.training.parent_scaling import scaling_of_start
 from napari_im2im.training.splitting import Split, split_samples
 from napari_im2im.training.tasks.opening import open_task
+from napari_im2im.training.trainable import open_start
 from napari_im2im.training.validation import Validator, validation_crops
 
 if TYPE_CHECKING:

@@ -9,10 +9,10 @@ import torch
 from torch import nn
 
 from napari_im2im.errors import DataError
-from napari_im2im.training.finetune import scaling_of_start
 from napari_im2im.training.losses import WeightedLoss
 from napari_im2im.training.metrics import image_metrics
 from napari_im2im.training.normalization import ChannelScaling, learn_scaling
+from napari_im2im.training.parent_scaling import scaling_of_start
 from napari_im2im.training.tasks.task import Task
 from napari_im2im.training.validation import restored, scaled
 
@@ -89,7 +89,8 @@ class ImageTask(Task):
 
     def loss(self, patch: Sequence[int]) -> nn.Module:
         """Return the weighted sum of image losses."""
-        terms = WeightedLoss(self.config.loss, patch, *self.loss_range)
+        weights: dict[Any, float] = dict(self.config.loss)
+        terms = WeightedLoss(weights, patch, *self.loss_range)
         return _ImageLoss(terms, self.scaling)
 
     def postprocess(self, output: torch.Tensor) -> torch.Tensor:
