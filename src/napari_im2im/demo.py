@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from napari_im2im.events import Event, PredictionFinished, TrainingFinished
+from napari_im2im.images.panels import Panel, grey, write_panels
 from napari_im2im.images.sample import load_sample
 from napari_im2im.inference.config import PredictConfig
 from napari_im2im.training.config import TrainConfig
@@ -120,35 +121,12 @@ def write_comparison(
     prediction
         Array ``(channel, y, x)`` in the target's units.
     """
-    from PIL import Image as Picture
-    from PIL import ImageDraw, ImageFont
-
     truth, first = target.read(), source.read()[0]
-    height, width = first.shape
-    margin, gap = 28, 4
-    canvas = Picture.new(
-        "L",
-        (3 * width + 2 * gap, len(truth) * (height + margin)),
-    )
-    draw, font = ImageDraw.Draw(canvas), ImageFont.load_default(18)
-    shown_input = _to_bytes(first, np.percentile(first, (0.5, 99.5)))
-    for row, name in enumerate(target.channel_names):
-        limits = np.percentile(truth[row], (1, 99.8))
-        panels = {
-            f"input: {source.name}": shown_input,
-            f"target: {name}": _to_bytes(truth[row], limits),
-            f"prediction: {name}": _to_bytes(prediction[row], limits),
-        }
-        top = row * (height + margin)
-        for column, (label, panel) in enumerate(panels.items()):
-            left = column * (width + gap)
-            draw.text((left + 4, top + 3), label, fill=255, font=font)
-            canvas.paste(Picture.fromarray(panel), (left, top + margin))
-    path.parent.mkdir(parents=True, exist_ok=True)
-    canvas.save(path)
-
-
-def _to_bytes(pixels: np.ndarray, limits: np.ndarray) -> np.ndarray:
-    low, high = limits
-    scaled = (pixels.astype("float32") - low) / max(high - low, 1e-6)
-    return np.asarray(scaled.clip(0, 1) * 255, "uint8")
+    shown = Panel(f"input: {source.name}", grey(first))
+    rows = []
+    for channel, name in enumerate(target.channel_names):
+        limits = np.percentile(truth[channel], (1, 99.8)).tolist()
+        pixels = {"target": truth[channel], "prediction": prediction[channel]}
+        panels = [Panel(f"{t}: {name}", grey(p, limits)) for t, p in pixels.items()]
+        rows.append([shown, *panels])
+    write_panels(path, rows)

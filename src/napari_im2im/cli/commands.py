@@ -9,6 +9,7 @@ from napari_im2im.cli.export import Export
 from napari_im2im.cli.models import Models
 from napari_im2im.cli.predict import Predict
 from napari_im2im.cli.presets import Presets
+from napari_im2im.cli.report import Report
 from napari_im2im.cli.test import Test
 from napari_im2im.cli.train import Train
 from napari_im2im.cli.zoo import Zoo
@@ -17,6 +18,7 @@ COMMANDS = {
     "train": Train,
     "predict": Predict,
     "evaluate": Evaluate,
+    "report": Report,
     "presets": Presets,
     "models": Models,
     "demo": Demo,

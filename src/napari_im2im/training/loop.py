@@ -9,6 +9,7 @@ from napari_im2im.folders import check_writable, runs_folder
 from napari_im2im.training.data import open_pairs
 from napari_im2im.training.devices import device_name, open_fabric
 from napari_im2im.training.preparation import check_batch, prepare
+from napari_im2im.training.record import RunRecord
 from napari_im2im.training.run_folder import RunFolder, disk_bytes
 from napari_im2im.training.trainer import Trainer
 
@@ -86,4 +87,13 @@ def train_events(
     )
     for note in (*preparation.notes, trainer.sizes_text()):
         yield Message(note)
-    yield from trainer.events()
+    record = RunRecord(run, trainer.step)
+    record.describe_network(preparation.network)
+    events = trainer.events()
+    try:
+        for event in events:
+            record.take(event)
+            yield event
+    finally:
+        events.close()
+        record.close()

@@ -44,9 +44,11 @@ class RunFolder:
     """Where a training keeps what it makes.
 
     ``config.yaml`` defines it, ``environment.txt`` names the versions that it ran
-    with, ``metrics.csv`` has a row for each validation, ``model/`` is the package
-    of the best model, ``checkpoints/last.ckpt`` is what `TrainConfig.resume`
-    continues from.
+    with and ``network.txt`` the layers, ``metrics.csv`` has a row for each
+    validation, ``model/`` is the package of the best model,
+    ``checkpoints/last.ckpt`` is what `TrainConfig.resume` continues from. For
+    people there are ``charts/``, ``previews/`` and ``tensorboard/``, and ``test/``
+    where test images are named.
     """
 
     path: Path
@@ -118,6 +120,11 @@ class RunFolder:
                 f"{self.checkpoint} can't be read ({error}): train anew."
             ) from error
         return state
+
+    def write_file(self, name: str, content: bytes) -> Path:
+        """Write a file of the folder whole, or not at all."""
+        _write(self.path / name, content)
+        return self.path / name
 
     def append_metrics(self, row: Mapping[str, float]) -> None:
         """Add a row to the table; the first row names the columns."""
