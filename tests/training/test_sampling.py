@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from napari_im2im.training.data import Sample
-from napari_im2im.training.sampling import PatchSampler
+from napari_im2im.training.sampling import Focus, PatchSampler
 
 
 def sample(shape, seed=0):
@@ -52,9 +52,9 @@ def test_the_weight_is_turned_like_the_image(shape):
 
 def test_an_image_without_weights_counts_fully_among_weighted_ones():
     plain = sample((8, 8))
-    masked = replace(plain, weight=np.zeros((1, 8, 8), np.uint8))
+    masked = replace(plain, weight=np.eye(8, dtype=np.uint8)[None])
     batch = PatchSampler([plain, masked], (8, 8), 40).batch(0)
-    assert {patch.mean() for patch in batch.weight} == {0.0, 1.0}
+    assert {patch.mean() for patch in batch.weight} == {1 / 8, 1.0}
 
 
 def test_a_square_patch_is_seen_in_all_eight_positions():
@@ -65,7 +65,9 @@ def test_a_square_patch_is_seen_in_all_eight_positions():
 
 def test_without_augmentation_patches_are_cut_out_as_they_are():
     only = sample((8, 8))
-    inputs = PatchSampler([only], (8, 8), 5, augment=False).batch(0).input
+    inputs = (
+        PatchSampler([only], (8, 8), 5, flip=False, quarter_turns=False).batch(0).input
+    )
     assert all(np.array_equal(patch, only.input) for patch in inputs)
 
 
@@ -79,3 +81,57 @@ def test_patches_come_from_everywhere():
 def test_an_epoch_sees_as_many_pixels_as_there_are():
     samples = [sample((64, 64)), sample((64, 64))]
     assert PatchSampler(samples, (16, 16), 4).steps_per_epoch == 8
+
+
+def test_a_larger_target_is_cut_at_the_same_place():
+    small = np.random.default_rng(0).random((1, 20, 30)).astype(np.float32)
+    large = small.repeat(2, 1).repeat(2, 2)
+    batch = PatchSampler([Sample(small, large, "a")], (8, 8), 6).batch(0)
+    assert batch.target.shape == (6, 1, 16, 16)
+    np.testing.assert_array_equal(batch.target[..., ::2, ::2], batch.input)
+
+
+def spotted(shape=(64, 64)):
+    """Return an image with a small bright spot, far from the middle."""
+    target = np.zeros((1, *shape), np.float32)
+    target[0, 10:14, 10:14] = 1
+    return Sample(target, target, "spot")
+
+
+def test_patches_are_centred_on_foreground_as_often_as_wanted():
+    focus = Focus(foreground=0.5, thresholds=(0.5,))
+    batch = PatchSampler([spotted()], (8, 8), 400, focus=focus).batch(0)
+    part = (batch.target[:, 0, 3:5, 3:5].max(axis=(1, 2)) > 0.5).mean()
+    assert 0.45 < part < 0.6
+
+
+def test_patches_without_foreground_are_drawn_anew():
+    half = np.zeros((1, 64, 64), np.float32)
+    half[:, :, 40:] = 1
+    focus = Focus(least_foreground=0.1, thresholds=(0.5,))
+    batch = PatchSampler([Sample(half, half, "a")], (16, 16), 50, focus=focus).batch(0)
+    assert (batch.target.mean(axis=(1, 2, 3)) > 0.05).all()
+
+
+def test_patches_are_centred_where_pixels_count():
+    plain = sample((64, 64))
+    weight = np.zeros((1, 64, 64), np.uint8)
+    weight[:, 20:30, 40:50] = 1
+    batch = PatchSampler([replace(plain, weight=weight)], (8, 8), 50).batch(0)
+    assert (batch.weight.sum(axis=(1, 2, 3)) > 0).all()
+
+
+def test_patches_follow_the_cost_map_where_that_is_wanted():
+    plain = sample((64, 64))
+    weight = np.ones((1, 64, 64), np.float32)
+    weight[:, :, 32:] = 9
+    weighted = replace(plain, weight=weight)
+    focus = Focus(by_weight=True)
+    batch = PatchSampler([weighted], (2, 2), 500, focus=focus).batch(0)
+    assert 0.85 < (batch.weight == 9).mean() < 0.95
+
+
+def test_a_wish_that_nothing_fulfils_still_gives_patches():
+    focus = Focus(foreground=1, least_foreground=0.5, thresholds=(1e9,))
+    batch = PatchSampler([sample((20, 20))], (8, 8), 2, focus=focus).batch(0)
+    assert batch.input.shape == (2, 1, 8, 8)

@@ -28,12 +28,13 @@ class Sample:
     Parameters
     ----------
     input, target
-        Arrays ``(c, [z,] y, x)`` of equal spatial shape, in any real dtype.
+        Arrays ``(c, [z,] y, x)`` in any real dtype; along each axis the target has
+        as many pixels as the input, or a whole number of times as many.
     name
         Name of the image that it was taken from.
     weight
-        How much each pixel counts, ``(1, [z,] y, x)``, uint8 or float32: 0 where
-        nothing is learned. None: all alike.
+        How much each pixel of the target counts, ``(1, [z,] y, x)``, uint8 or
+        float32: 0 where nothing is learned. None: all alike.
     """
 
     input: np.ndarray
@@ -46,11 +47,25 @@ class Sample:
         """Size along z (where there is one), y and x."""
         return self.input.shape[1:]
 
+    @property
+    def enlargement(self) -> tuple[int, ...]:
+        """How many pixels the target has for one of the input, along each axis."""
+        sizes = zip(self.target.shape[1:], self.input.shape[1:], strict=True)
+        return tuple(target // source for target, source in sizes)
+
     def crop(self, region: tuple[slice, ...]) -> Sample:
-        """Return a view of a region ``([z,] y, x)``."""
-        key = (slice(None), *region)
-        weight = None if self.weight is None else self.weight[key]
-        return Sample(self.input[key], self.target[key], self.name, weight)
+        """Return a view of a region ``([z,] y, x)`` in pixels of the input."""
+        every = slice(None)
+        enlarged = tuple(
+            part if part == every else slice(part.start * n, part.stop * n)
+            for part, n in zip(region, self.enlargement, strict=True)
+        )
+        return Sample(
+            self.input[(every, *region)],
+            self.target[(every, *enlarged)],
+            self.name,
+            None if self.weight is None else self.weight[(every, *enlarged)],
+        )
 
 
 @dataclass(frozen=True)

@@ -90,7 +90,8 @@ class Trainer:
             self.preparation.split.training,
             shape,
             batch_size,
-            augment=self.config.augmentation == "standard",
+            flip=self.config.augmentation == "standard",
+            quarter_turns=self.config.augmentation == "standard",
             seed=self.config.seed,
         )
         crop = self.validator.crops[0].spatial_shape
