@@ -16,9 +16,20 @@ from pydantic import (
 )
 
 from napari_im2im.models.networks import NetworkConfig
+from napari_im2im.training.augmentation_config import (
+    AugmentationConfig,
+    AugmentationStrength,
+)
+from napari_im2im.training.data_config import DataConfig
 from napari_im2im.training.tasks.catalogue import TASKS, LossName, TaskName
+from napari_im2im.training.tasks.objects_config import (
+    EmbeddingConfig,
+    InstancesConfig,
+)
+from napari_im2im.training.tasks.semantic_config import SemanticConfig
 
 Normalization = Literal["mean_std", "percentile", "none"]
+Schedule = Literal["cosine", "one_cycle", "plateau", "constant"]
 _STANDARD_SECONDS = 1800.0
 
 Fraction = Annotated[float, Field(ge=0, le=1)]
@@ -27,38 +38,6 @@ Percentile = Annotated[float, Field(ge=0, le=100)]
 
 class _Config(BaseModel):
     model_config = ConfigDict(extra="forbid", validate_assignment=True)
-
-
-class DataConfig(_Config):
-    """The images to learn from.
-
-    ``inputs`` and ``targets`` stay empty when images are handed over in memory,
-    as the Train dock does with layers.
-    """
-
-    inputs: list[str] = Field(
-        default_factory=list,
-        description="Files or glob patterns of the input images.",
-    )
-    targets: list[str] = Field(
-        default_factory=list,
-        description="Files or glob patterns of the target images, in the same order.",
-    )
-    input_axes: str | None = Field(
-        None, description="Axes of the input files (e.g. 'cyx') if they don't say."
-    )
-    target_axes: str | None = Field(
-        None, description="Axes of the target files (e.g. 'cyx') if they don't say."
-    )
-    input_channels: list[int] | None = Field(
-        None, description="Channels to read; default: all."
-    )
-    target_channels: list[int] | None = Field(
-        None, description="Channels to learn; default: all."
-    )
-    validation_fraction: Annotated[float, Field(ge=0, le=0.9)] = Field(
-        0.15, description="Part of the images (of the only image: a strip) held out."
-    )
 
 
 class EffortConfig(_Config):
@@ -75,6 +54,11 @@ class EffortConfig(_Config):
     patience: PositiveInt | None = Field(
         None, description="Stop after so many validations without improvement."
     )
+    monitor: str = Field(
+        "validation_loss",
+        description="What the best model is best by: validation_loss or a metric, "
+        "e.g. ssim.",
+    )
 
     @property
     def time_limit(self) -> float | None:
@@ -85,17 +69,35 @@ class EffortConfig(_Config):
 
 
 class OptimizerConfig(_Config):
-    """AdamW with linear warm-up and cosine decay."""
+    """AdamW, and how its learning rate changes."""
 
     learning_rate: PositiveFloat = Field(
         1e-3, description="Largest rate, reached after the warm-up."
     )
+    schedule: Schedule = Field(
+        "cosine",
+        description="cosine: rise linearly, fall to 0; one_cycle: rise for a third, "
+        "fall to almost 0; plateau: halve where validation doesn't improve; constant.",
+    )
     weight_decay: float = Field(
         1e-4, ge=0, description="Decoupled weight decay of AdamW."
     )
-    warmup: Fraction = Field(0.05, description="Part of the steps to warm up.")
+    warmup: Fraction = Field(
+        0.05, description="Part of the steps to warm up (cosine, constant)."
+    )
+    plateau_patience: PositiveInt = Field(
+        3, description="Validations without improvement before the rate is halved."
+    )
     gradient_clip: PositiveFloat | None = Field(
         1.0, description="Largest norm of the gradient; null: no limit."
+    )
+    accumulate: PositiveInt = Field(
+        1, description="Batches whose gradients are added up for a step."
+    )
+    ema: Annotated[float, Field(ge=0, lt=1)] = Field(
+        0,
+        description="Decay of a moving average of the weights, e.g. 0.999, which is "
+        "what is judged and kept; 0: none.",
     )
 
 
@@ -119,8 +121,10 @@ class TrainConfig(_Config):
     batch_size: PositiveInt | None = Field(
         None, description="Patches in a step; default: automatic."
     )
-    augmentation: Literal["none", "standard"] = Field(
-        "standard", description="standard: flips and quarter turns in the y-x plane."
+    augmentation: AugmentationStrength | AugmentationConfig = Field(
+        "standard",
+        description="none; standard: flips and quarter turns in the y-x plane; heavy: "
+        "warps and changes of look as well; or each change, e.g. {rotation: 15}.",
     )
     input_normalization: Normalization = Field(
         "mean_std", description="How the inputs are scaled for the network."
@@ -138,12 +142,18 @@ class TrainConfig(_Config):
         description="Weight of each term, e.g. {l1: 0.5, ssim: 0.5}; default: what "
         "suits the task.",
     )
+    semantic: SemanticConfig = Field(default_factory=SemanticConfig)
+    instances: InstancesConfig = Field(default_factory=InstancesConfig)
+    embedding: EmbeddingConfig = Field(default_factory=EmbeddingConfig)
     optimizer: OptimizerConfig = Field(default_factory=OptimizerConfig)
     effort: EffortConfig = Field(default_factory=EffortConfig)
     device: str = Field("auto", description="auto, cpu, cuda, cuda:0, mps …")
     precision: str = Field("auto", description="auto, 32-true, bf16-mixed, 16-mixed.")
     start_from: Path | None = Field(
         None, description="Model package whose weights training goes on from."
+    )
+    new_head: bool = Field(
+        False, description="Start the last layer of start_from anew, even if it fits."
     )
     freeze: list[str] = Field(
         default_factory=list,
