@@ -99,12 +99,11 @@ class Clustering:
         reach = offset[:, foreground].abs().amax(dim=1).tolist()
         free, total = foreground.clone(), 0
         while len(candidates := candidates[free.view(-1)[candidates]]):
-            place = np.unravel_index(int(candidates[0]), shape)
+            first = int(candidates[0])
+            place = np.unravel_index(first, shape)
             seed = tuple(int(i) for i in place)
-            pointing, width = (
-                offset[(slice(None), *seed)].tolist(),
-                bandwidth[(slice(None), *seed)].tolist(),
-            )
+            pointing = offset.flatten(1)[:, first].tolist()
+            width = bandwidth.flatten(1)[:, first].tolist()
             window = _window(seed, pointing, width, reach, shape)
             apart = torch.zeros((), device=maps.device)
             for axis, part in enumerate(window):

@@ -1,0 +1,237 @@
+"""Separating objects: a label for each, by boundaries or by embeddings."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from napari_im2im.inference.objects.decoding import decode
+from napari_im2im.inference.objects.scores import score_objects
+from napari_im2im.models.tensors import Step
+from napari_im2im.training.normalization import ChannelScaling
+from napari_im2im.training.object_losses import BoundaryLoss, EmbeddingLoss
+from napari_im2im.training.tasks.object_labels import (
+    ObjectSizes,
+    check_objects,
+    encode_boundaries,
+    measure_objects,
+)
+from napari_im2im.training.tasks.task import Task
+from napari_im2im.training.validation import restored
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    import torch
+
+    from napari_im2im.training.data import Sample
+    from napari_im2im.training.finetune import Start
+
+_THRESHOLDS = (0.5, 0.75)
+
+
+class _ObjectsTask(Task):
+    """What both ways to separate objects share. Negative labels don't count.
+
+    Attributes
+    ----------
+    sizes
+        Of the training objects.
+    """
+
+    sizes: ObjectSizes
+    smallest: int
+
+    def check(self, samples: Sequence[Sample]) -> None:
+        """Refuse targets that don't number objects."""
+        check_objects(samples)
+
+    def learn(self, samples: Sequence[Sample], start: Start | None) -> list[str]:
+        """Measure the objects."""
+        self.sizes = measure_objects(samples)
+        settings = getattr(self.config, self.config.task)
+        self.smallest = settings.smallest or max(1, self.sizes.smallest // 4)
+        return [
+            f"{self.sizes.describe()} Predicted ones of fewer than {self.smallest} are "
+            "removed."
+        ]
+
+    def fingerprint(self) -> list[list[float]]:
+        """Return the sizes of the objects."""
+        return [[self.sizes.count, self.sizes.largest, *self.sizes.extent]]
+
+    def metrics(
+        self,
+        predictions: torch.Tensor,
+        targets: np.ndarray,
+        weights: np.ndarray | None,
+    ) -> dict[str, float]:
+        """Measure the average precision, the mean over the crops."""
+        scores = []
+        for index, maps in enumerate(predictions.numpy()):
+            counted = targets[index, 0] >= 0
+            if weights is not None:
+                counted = counted & (weights[index, 0] > 0)
+            truth = np.maximum(targets[index, 0], 0).astype(np.int64)
+            guess = decode(maps, self.meaning())
+            scores.append(score_objects(truth, guess, _THRESHOLDS, counted))
+        return {
+            f"ap {threshold:g}": float(
+                np.mean([score.average_precision(threshold) for score in scores])
+            )
+            for threshold in _THRESHOLDS
+        }
+
+    def summary(self, inputs: str) -> str:
+        """Say what is separated."""
+        return f"Separates objects in {inputs}"
+
+    def metrics_note(self) -> str:
+        """Say what the metrics are."""
+        return (
+            "average precision (found / (found + missed + invented)) of objects whose "
+            "intersection over union reaches the number, mean over the crops"
+        )
+
+    @property
+    def tags(self) -> tuple[str, ...]:
+        """What other software calls it."""
+        return ("instance-segmentation",)
+
+    @property
+    def shows_labels(self) -> bool:
+        """Previews are labels."""
+        return True
+
+    def preview(self, prediction: np.ndarray) -> np.ndarray:
+        """Return the objects ``(1, [z,] y, x)``."""
+        return decode(prediction, self.meaning())[None]
+
+    def preview_target(self, target: np.ndarray) -> np.ndarray:
+        """Return the objects ``(1, [z,] y, x)``."""
+        shown: np.ndarray = np.maximum(target, 0)
+        return shown
+
+
+class InstancesTask(_ObjectsTask):
+    """Foreground, boundary and, on demand, distance; a watershed makes the objects."""
+
+    @property
+    def output_names(self) -> tuple[str, ...]:
+        """The maps that are learned."""
+        names = ("foreground", "boundary")
+        return (*names, "distance") if self.config.instances.distance else names
+
+    def encode(
+        self, target: np.ndarray, weight: np.ndarray | None
+    ) -> tuple[np.ndarray, np.ndarray | None]:
+        """Return the maps ``(batch, 2 or 3, [z,] y, x)``, float32."""
+        axes = self.layout.spatial_axes
+        spacing = [float(self.layout.scale.get(axis, 1.0)) for axis in axes]
+        settings = self.config.instances
+        maps = [
+            encode_boundaries(
+                np.maximum(labels[0], 0),
+                spacing,
+                settings.boundary,
+                distance=settings.distance,
+            )
+            for labels in target
+        ]
+        return np.stack(maps), _known(target, weight)
+
+    def loss(self, patch: Sequence[int]) -> torch.nn.Module:
+        """Return the weighted sum of the losses of the maps."""
+        weights: dict[Any, float] = dict(self.config.loss)
+        return BoundaryLoss(weights)
+
+    def postprocess(self, output: torch.Tensor) -> torch.Tensor:
+        """Bring all maps to 0 to 1."""
+        return output.float().sigmoid()
+
+    def postprocessing(self) -> tuple[Step, ...]:
+        """Bring all maps to 0 to 1."""
+        return (Step("sigmoid", {}),)
+
+    def meaning(self) -> dict[str, Any]:
+        """Say which maps there are, and how objects are made of them."""
+        return {
+            "name": "instances",
+            "channels": list(self.output_names),
+            "foreground": 0.5,
+            "seed": 0.5,
+            "smallest": self.smallest,
+        }
+
+
+class EmbeddingTask(_ObjectsTask):
+    """Where the centre of a pixel's object lies, how wide it is, how near it is.
+
+    References
+    ----------
+    Lalit et al. 2021, EmbedSeg, https://arxiv.org/abs/2101.10033
+    """
+
+    @property
+    def output_names(self) -> tuple[str, ...]:
+        """Offsets and bandwidths along each axis, and the seed."""
+        axes = self.layout.spatial_axes
+        return (
+            *(f"offset {axis}" for axis in axes),
+            *(f"bandwidth {axis}" for axis in axes),
+            "seed",
+        )
+
+    @property
+    def _scaling(self) -> ChannelScaling:
+        """From 0 to 1 to pixels: offsets reach as far as the largest object does."""
+        extent = [float(size) for size in self.sizes.extent]
+        return ChannelScaling(
+            offset=(*(-size for size in extent), *(0.0 for _ in extent), 0.0),
+            scale=(*(2 * size for size in extent), *extent, 1.0),
+        )
+
+    def encode(
+        self, target: np.ndarray, weight: np.ndarray | None
+    ) -> tuple[np.ndarray, np.ndarray | None]:
+        """Return the labels ``(batch, 1, [z,] y, x)``, int32, from 1 in each patch."""
+        labels = [np.unique(np.maximum(t, 0), return_inverse=True) for t in target]
+        numbers = [
+            inverse.reshape(t.shape) + int(names[0] > 0)
+            for (names, inverse), t in zip(labels, target, strict=True)
+        ]
+        return np.stack(numbers).astype(np.int32), _known(target, weight)
+
+    def loss(self, patch: Sequence[int]) -> torch.nn.Module:
+        """Return the weighted sum of the losses of EmbedSeg."""
+        factor = self.config.embedding.foreground_weight
+        weights: dict[Any, float] = dict(self.config.loss)
+        return EmbeddingLoss(weights, self.sizes.extent, factor)
+
+    def postprocess(self, output: torch.Tensor) -> torch.Tensor:
+        """Bring offsets and bandwidths to pixels, seeds to 0 to 1."""
+        return restored(output.float().sigmoid(), self._scaling)
+
+    def postprocessing(self) -> tuple[Step, ...]:
+        """Bring offsets and bandwidths to pixels, seeds to 0 to 1."""
+        return (Step("sigmoid", {}), *self._scaling.postprocessing())
+
+    def meaning(self) -> dict[str, Any]:
+        """Say what the channels are, and how objects are made of them."""
+        return {
+            "name": "embedding",
+            "channels": list(self.output_names),
+            "foreground": 0.5,
+            "seed": 0.7,
+            "smallest": self.smallest,
+            "extent": list(self.sizes.extent),
+        }
+
+
+def _known(target: np.ndarray, weight: np.ndarray | None) -> np.ndarray | None:
+    """Return the weights of pixels, 0 where a label is negative."""
+    known = target >= 0
+    if known.all():
+        return weight
+    return known.astype(np.float32) * (1 if weight is None else weight)
