@@ -15,11 +15,19 @@ import pytest
 import torch
 from qtpy.QtCore import QMimeData, QPointF, Qt, QUrl
 from qtpy.QtGui import QDropEvent
+from qtpy.QtWidgets import QLabel
 
-from napari_im2im.docks import model_zoo
+from napari_im2im.docks import model_zoo, model_zoo_actions
 from napari_im2im.docks.model_zoo import ModelZooWidget
 from napari_im2im.docks.model_zoo_trust import TrustDialog
-from packages import STEPPED, random_image, tensor, write_custom_package
+from napari_im2im.docks.train import TrainWidget
+from packages import (
+    STEPPED,
+    random_image,
+    tensor,
+    write_custom_package,
+    write_two_input_package,
+)
 
 EXCERPT = Path(__file__).parents[1] / "data" / "zoo"
 
@@ -153,7 +161,7 @@ def test_a_model_that_cannot_run_says_why(dock, sentences) -> None:
     assert keys["greedy-whale"].compatibility.reason
     dock.view.choose("greedy-whale")
     dock.refresh()
-    assert "is not an image" in " ".join(sentences(dock))
+    assert "None of its outputs is an image" in " ".join(sentences(dock))
     assert not dock.job_row.run_button.isEnabled()
     assert "can't run here" in dock.view.currentIndex().data()
 
@@ -183,7 +191,7 @@ def test_get_trust_and_use(dock, qtbot, monkeypatch, sentences, home) -> None:
     assert "on this computer" in dock.view.currentIndex().data()
 
     used = []
-    monkeypatch.setattr(model_zoo, "open_dock", lambda *_: FakePredict(used))
+    monkeypatch.setattr(model_zoo_actions, "open_dock", lambda *_: FakePredict(used))
     dock.run()
     dialog = open_dialog(qtbot, dock)
     assert "network.py" in dialog.question.text()
@@ -202,7 +210,7 @@ def test_get_trust_and_use(dock, qtbot, monkeypatch, sentences, home) -> None:
     dock.run()
     qtbot.waitUntil(lambda: len(used) == 2)
 
-    dock.test()
+    dock.actions.test()
     qtbot.waitUntil(lambda: len(dock.viewer.layers) == 4, timeout=120_000)
     wait_idle(qtbot, dock)
     assert [layer.name.split(" · ")[1] for layer in dock.viewer.layers] == [
@@ -232,6 +240,30 @@ def open_dialog(qtbot, dock) -> TrustDialog:
         timeout=30_000,
     )
     return next(d for d in dock.findChildren(TrustDialog) if d.isVisible())
+
+
+def test_fine_tuning_opens_train_or_says_why_not(dock, qtbot, model, tmp_path) -> None:
+    dock.open_path(model)
+    qtbot.waitUntil(lambda: getattr(dock.view.entry, "folder", "") == model)
+    dock.actions.train_button.click()
+    open_dialog(qtbot, dock).trust.click()
+    docks = dock.viewer.window.dock_widgets
+    qtbot.waitUntil(lambda: any("Train" in name for name in docks), timeout=30_000)
+    (train,) = dock.viewer.window._qt_window.findChildren(TrainWidget)
+    assert str(train.form.config().start_from) == str(model)
+
+    traced = write_two_input_package(tmp_path / "traced")
+    dock.open_path(traced)
+    qtbot.waitUntil(lambda: getattr(dock.view.entry, "folder", "") == traced)
+    dock.actions.train_button.click()
+    qtbot.waitUntil(
+        lambda: any("can't be trained: it has only" in s for s in said(dock)),
+        timeout=30_000,
+    )
+
+
+def said(dock) -> list[str]:
+    return [label.text() for label in dock.job_row.findChildren(QLabel)]
 
 
 def test_a_download_can_be_stopped(dock, qtbot, monkeypatch) -> None:

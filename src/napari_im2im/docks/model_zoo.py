@@ -1,4 +1,4 @@
-"""The Model Zoo dock: find a model, get it, trust it, test it, use it."""
+"""The Model Zoo dock: find a model, open or get it, and go on with it."""
 
 from __future__ import annotations
 
@@ -9,44 +9,36 @@ from qtpy.QtCore import Qt, QTimer
 from qtpy.QtWidgets import (
     QFileDialog,
     QFrame,
-    QHBoxLayout,
     QLineEdit,
     QPushButton,
     QScrollArea,
     QSplitter,
     QVBoxLayout,
-    QWidget,
 )
 from superqt import QCollapsible
 
 from napari_im2im.docks.advice import Advice
 from napari_im2im.docks.dock import Dock
-from napari_im2im.docks.export import open_export
 from napari_im2im.docks.job_row import sentence
 from napari_im2im.docks.layers import layer_to_image
+from napari_im2im.docks.model_zoo_actions import ModelActions
 from napari_im2im.docks.model_zoo_catalogue import Catalogue
 from napari_im2im.docks.model_zoo_detail import ModelDetail
 from napari_im2im.docks.model_zoo_jobs import (
     Opened,
     Scores,
-    agree,
     open_model,
     read_scores,
     recognise,
-    run_test,
 )
-from napari_im2im.docks.model_zoo_layers import ReproductionLayers
 from napari_im2im.docks.model_zoo_list import EntryList, EntryView, describe_bytes
 from napari_im2im.docks.model_zoo_search import SearchBar
-from napari_im2im.docks.model_zoo_trust import TrustDialog
-from napari_im2im.docks.opening import open_dock
 from napari_im2im.docks.settings import load_settings, remember
 from napari_im2im.errors import Im2ImError
 from napari_im2im.events import Event, Message, Progress
 from napari_im2im.zoo.compatibility import Fit, check_fits
 from napari_im2im.zoo.download import Downloaded, download_events
 from napari_im2im.zoo.settings import ZooSettings
-from napari_im2im.zoo.testing import FormatTested, PackageTested
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -78,9 +70,7 @@ class ModelZooWidget(Dock):
         self.view = EntryView(self.entries)
         self.detail = ModelDetail()
         self.status = sentence("")
-        self.test_button = QPushButton("Test")
-        self.export_button = QPushButton("Export…")
-        self.open_button = QPushButton("Open a file…")
+        self.actions = ModelActions(self, self._look, self._start)
         self.reload_button = QPushButton("Refresh the list")
         self.reload_button.setAccessibleName("Refresh the list")
         self.address = QLineEdit(load_settings().get("zoo", {}).get("index_url", ""))
@@ -113,12 +103,6 @@ class ModelZooWidget(Dock):
         split.setStretchFactor(1, 1)
         split.setMinimumHeight(220)
         split.setChildrenCollapsible(False)
-        buttons = QWidget()
-        row = QHBoxLayout(buttons)
-        row.setContentsMargins(0, 0, 0, 0)
-        for button in (self.test_button, self.export_button, self.open_button):
-            button.setAccessibleName(button.text())
-            row.addWidget(button, 1)
         fold = QCollapsible("Options", expandedIcon="▾", collapsedIcon="▸")
         fold.setDuration(0)
         fold.addWidget(self.address)
@@ -127,7 +111,7 @@ class ModelZooWidget(Dock):
         body.addWidget(self.search)
         body.addWidget(self.status)
         body.addWidget(split, 1)
-        body.addWidget(buttons)
+        body.addWidget(self.actions)
         body.addWidget(fold)
 
     def _connect(self) -> None:
@@ -138,9 +122,7 @@ class ModelZooWidget(Dock):
         self.view.chosen.connect(self._show_detail)
         self.view.seen_changed.connect(self._cover_timer.start)
         self._cover_timer.timeout.connect(self._read_covers)
-        self.test_button.clicked.connect(self.test)
-        self.export_button.clicked.connect(self.export)
-        self.open_button.clicked.connect(self._ask_for_file)
+        self.search.open_button.clicked.connect(self._ask_for_file)
         self.reload_button.clicked.connect(self.reload)
         self.address.editingFinished.connect(self._keep_address)
         self.viewer.layers.selection.events.active.connect(self._layer_chosen)
@@ -237,12 +219,7 @@ class ModelZooWidget(Dock):
             entry = self.catalogue.entries.get(entry.key, entry)
         here = entry is not None and entry.folder is not None
         self.job_row.run_button.setText("Use in Predict" if here else "Get")
-        for button, tip in (
-            (self.test_button, "Runs the model on its own test image"),
-            (self.export_button, "Makes a package for publication"),
-        ):
-            button.setEnabled(here)
-            button.setToolTip(tip if here else "Get the model first")
+        self.actions.show_entry(entry)
         self.job_row.show_advice([_advise(entry)])
 
     # -- what the buttons do --------------------------------------------------------
@@ -253,21 +230,9 @@ class ModelZooWidget(Dock):
         if entry is None or self.running:
             return
         if entry.folder is not None:
-            self._with_consent(str(entry.folder), self._use)
+            self.actions.use()
         elif entry.model is not None:
             self._get(partial(download_events, entry.model, self.settings))
-
-    def test(self) -> None:
-        """Run the chosen model on its own test tensors."""
-        entry = self.view.entry
-        if entry is not None and entry.folder is not None and not self.running:
-            self._with_consent(str(entry.folder), self._test)
-
-    def export(self) -> None:
-        """Open the page that makes a package of the chosen model."""
-        entry = self.view.entry
-        if entry is not None and entry.folder is not None:
-            open_export(self.viewer, entry.folder)
 
     def go(self, text: str) -> None:
         """Open what the search box names: a nickname, DOI, link or path."""
@@ -317,43 +282,6 @@ class ModelZooWidget(Dock):
         for layer in opened.sample:
             self.viewer._add_layer_from_data(*layer)
         self.job_row.show_status(f"Opened {entry.title}.")
-
-    def _with_consent(self, path: str, go_on: Callable[[Entry], None]) -> None:
-        """Read a model, ask for trust if it needs any, and go on."""
-        self._look(partial(open_model, path), partial(self._ask_for_trust, go_on))
-
-    def _ask_for_trust(self, go_on: Callable[[Entry], None], opened: Opened) -> None:
-        if opened.refused:
-            self.job_row.add_note(opened.refused)
-            return
-        if opened.code is None:
-            go_on(opened.entry)
-            return
-        dialog = TrustDialog(opened.code, opened.entry.title, self)
-        dialog.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
-        make = partial(agree, opened.code, opened.entry.title)
-        dialog.accepted.connect(lambda: self._look(make, lambda _: go_on(opened.entry)))
-        dialog.open()
-
-    def _use(self, entry: Entry) -> None:
-        open_dock(self.viewer, "Predict").use_model(str(entry.folder))
-
-    def _test(self, entry: Entry) -> None:
-        layers = ReproductionLayers(self.viewer, entry.title)
-
-        def hear(event: Event) -> None:
-            match event:
-                case Progress(done=done, total=total, activity=activity):
-                    self.job_row.show_progress(done, total, activity)
-                case Message(text=text):
-                    self.job_row.show_status(text)
-                case FormatTested():
-                    self.job_row.add_note(event.sentence)
-                    layers.show(event)
-                case PackageTested():
-                    self.job_row.show_status(event.verdict)
-
-        self._start(partial(run_test, str(entry.folder)), hear, lambda _: None)
 
     def _ask_for_file(self) -> None:
         dialog = QFileDialog(self, "Open a model")

@@ -39,12 +39,14 @@ class Opened(Event):
     """A model of this computer was read.
 
     ``code`` is what somebody has to agree to before it runs; ``refused`` why
-    nobody can. ``sample`` is its sample input, as layers.
+    nobody can; ``untrainable`` why training can't go on from it. ``sample`` is its
+    sample input, as layers.
     """
 
     entry: Entry
     code: Code | None
     refused: str
+    untrainable: str
     sample: tuple[LayerDataTuple, ...]
 
 
@@ -109,13 +111,22 @@ def read_scores(
     yield Scores(entry.key, dict(report.scores))
 
 
-def open_model(path: str) -> Generator[Opened]:
-    """Read a model of this computer; nothing of it is run."""
+def open_model(path: str, formats: Sequence[str] | None = None) -> Generator[Opened]:
+    """Read a model of this computer; nothing of it is run.
+
+    Parameters
+    ----------
+    path
+        Where it is.
+    formats
+        The weights formats that are to be run; default: what runs here.
+    """
     import numpy as np
 
     from napari_im2im.errors import ModelError, TrustError
     from napari_im2im.models.description import find_description
     from napari_im2im.models.package import load_package
+    from napari_im2im.training.trainable import why_not_trainable
     from napari_im2im.zoo.catalogue import Entry
     from napari_im2im.zoo.compatibility import check_runs
     from napari_im2im.zoo.index import parse_description_text
@@ -127,7 +138,8 @@ def open_model(path: str) -> Generator[Opened]:
     code, refused = None, ""
     try:
         trusted = TrustStore().trusted()
-        code = code_to_agree(package, compatibility.formats, trusted)
+        wanted = compatibility.formats if formats is None else formats
+        code = code_to_agree(package, wanted, trusted)
     except TrustError as error:
         refused = str(error)
     file = Path(path)
@@ -150,7 +162,7 @@ def open_model(path: str) -> Generator[Opened]:
     except ModelError:
         # A model without a usable sample is still a model.
         sample = []
-    yield Opened(entry, code, refused, tuple(sample))
+    yield Opened(entry, code, refused, why_not_trainable(package), tuple(sample))
 
 
 def _layers(axes: Sequence[str], array: Any, name: str) -> list[LayerDataTuple]:

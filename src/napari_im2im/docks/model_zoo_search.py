@@ -10,6 +10,7 @@ from qtpy.QtWidgets import (
     QComboBox,
     QHBoxLayout,
     QLineEdit,
+    QPushButton,
     QSizePolicy,
     QVBoxLayout,
     QWidget,
@@ -42,17 +43,25 @@ class SearchBar(QWidget):  # type: ignore[misc]
         self.text.setPlaceholderText("Words, nickname, DOI, link or path")
         self.text.setToolTip("Enter opens what the text names")
         self.text.setAccessibleName("Search models")
+        self.open_button = QPushButton("Open…")
+        self.open_button.setToolTip("Open a model of this computer from its file")
+        self.open_button.setAccessibleName("Open a model from a file")
         self.dimensions = _box("2D, 3D", ("2D", "3D"))
         self.task = _box("Task", TASKS)
         self.licence = _box("Licence", ())
         self.installed = QCheckBox("On this computer")
         self.runs = QCheckBox("Runs here")
         self.fits = QCheckBox("Fits my image")
-        self.fits.setToolTip("Compares axes, channels and size with the selected layer")
+        self.fits.setToolTip(
+            "Compares axes, channels, size and pixel size with the selected layer"
+        )
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.setSpacing(4)
-        layout.addWidget(self.text)
+        top = QHBoxLayout()
+        top.addWidget(self.text, 1)
+        top.addWidget(self.open_button)
+        layout.addLayout(top)
         choices = QHBoxLayout()
         for box in (self.dimensions, self.task, self.licence):
             choices.addWidget(box, 1)

@@ -77,6 +77,12 @@ class TrainWidget(Dock):
             self.form.apply_fix(fix)
         self.refresh_soon()
 
+    def start_from(self, model: str) -> None:
+        """Go on from a model, as the Model Zoo's button asks for."""
+        self.form.options.set_value("start_from", model)
+        self.form.options.fold.expand()
+        self.refresh_soon()
+
     def run(self) -> None:
         """Train what the dock describes."""
         if self.running:
