@@ -172,7 +172,7 @@ def _steps(spec: TensorSpec) -> list[dict[str, Any]]:
     would round a normalised uint8 image.
     """
     steps = [
-        {"id": step.id, "kwargs": _plain(step.kwargs)}
+        {"id": step.id} | ({"kwargs": _plain(step.kwargs)} if step.kwargs else {})
         for step in spec.steps
         if not _does_nothing(step)
     ]
