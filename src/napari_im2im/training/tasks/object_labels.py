@@ -191,7 +191,9 @@ def encode_boundaries(
     outermost = boundary_pixels(labels, relative)
     # The transform counts from the centre of the outermost pixels.
     depth = ndimage.distance_transform_edt(~outermost, sampling=relative) + 0.5
-    depth = np.where(foreground, depth, 0) if outermost.any() else foreground * np.inf
+    if not outermost.any():
+        depth = np.full(labels.shape, np.inf)
+    depth = np.where(foreground, depth, 0)
     maps = [foreground, foreground & (depth < width)]
     if distance:
         maps.append(_relative_depth(labels, depth))
