@@ -7,30 +7,50 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from napari_im2im.training.config import EffortConfig
+    from napari_im2im.training.config import EffortConfig, Schedule
 
 _UNTIMED_STEPS = 3
 """The first steps, which are slower than the rest, don't tell the pace."""
 
+_RISE, _START, _END = 0.3, 25.0, 1e-4
+"""Of one cycle: part that rises, divisor of the first rate, last over first rate."""
 
-def learning_rate_factor(progress: float, warmup: float) -> float:
+
+def learning_rate_factor(
+    progress: float, warmup: float, schedule: Schedule = "cosine"
+) -> float:
     """Return the part of the learning rate at a point of the training.
-
-    It rises linearly during the warm-up and falls to 0 by a half cosine
-    (Loshchilov & Hutter 2017, https://arxiv.org/abs/1608.03983).
 
     Parameters
     ----------
     progress
         Part of the training that is done, 0 to 1.
     warmup
-        Part of the training in which the rate rises.
+        Part of the training in which the rate rises, for ``cosine`` and
+        ``constant``.
+    schedule
+        ``cosine``: it rises linearly during the warm-up and falls to 0 by a half
+        cosine (Loshchilov & Hutter 2017, https://arxiv.org/abs/1608.03983).
+        ``one_cycle``: it rises from a 25th and falls to a 250,000th, by half cosines,
+        30 % of the way up (Smith & Topin 2018, https://arxiv.org/abs/1708.07120).
+        ``constant``: it stays after the warm-up. ``plateau``: it follows the
+        validation instead.
     """
+    if schedule == "plateau":
+        return 1.0
+    if schedule == "one_cycle":
+        if progress < _RISE:
+            return _half_cosine(1 / _START, 1.0, progress / _RISE)
+        return _half_cosine(1.0, _END / _START, (progress - _RISE) / (1 - _RISE))
     if progress < warmup:
         return progress / warmup
-    if warmup >= 1:
+    if warmup >= 1 or schedule == "constant":
         return 1.0
-    return 0.5 * (1 + math.cos(math.pi * min(1.0, (progress - warmup) / (1 - warmup))))
+    return _half_cosine(1.0, 0.0, (progress - warmup) / (1 - warmup))
+
+
+def _half_cosine(start: float, end: float, part: float) -> float:
+    return end + (start - end) * 0.5 * (1 + math.cos(math.pi * min(1.0, part)))
 
 
 @dataclass
