@@ -140,7 +140,7 @@ def test_pixel_sizes_are_compared_in_their_units(
         "yx", 64, 64, scale={"y": scale, "x": scale}, units={"y": unit, "x": unit}
     )
     fit = check_fits([TensorSpec("raw", axes, "float32")], shown)
-    assert fit.fits
+    assert fit.fits is (words == "It fits")
     assert words in fit.sentence
 
 

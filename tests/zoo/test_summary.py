@@ -86,3 +86,19 @@ def test_the_inputs_tell_whether_an_image_fits(
 ) -> None:
     image = Image(np.zeros(tuple(shape.values()), np.uint8), tuple(shape))
     assert check_fits(read(name).inputs, image).fits is fits
+
+
+@pytest.mark.parametrize(("scale", "fits"), [(0.5, True), (0.1, False)])
+def test_the_inputs_tell_whether_the_pixel_size_fits(scale: float, fits: bool) -> None:
+    axes = [
+        {"type": "space", "id": name, "size": 64, "scale": 0.5, "unit": "micrometer"}
+        for name in "yx"
+    ]
+    image = Image(
+        np.zeros((64, 64), np.uint8),
+        ("y", "x"),
+        scale=dict.fromkeys("yx", scale),
+        units=dict.fromkeys("yx", "micrometer"),
+    )
+    inputs = summarize({"inputs": [{"id": "raw", "axes": axes}]}).inputs
+    assert check_fits(inputs, image).fits is fits

@@ -191,7 +191,11 @@ def check_fits(inputs: Sequence[TensorSpec], image: Image) -> Fit:
         Any image; its pixels aren't read.
     """
     tensor = inputs[0]
-    obstacles = [*_axes_obstacles(tensor, image), *_size_obstacles(tensor, image)]
+    obstacles = [
+        *_axes_obstacles(tensor, image),
+        *_size_obstacles(tensor, image),
+        *_pixel_size_obstacles(tensor, image),
+    ]
     channels = _channels(tensor)
     present = image.sizes.get("channel", 1)
     notes = []
@@ -201,7 +205,7 @@ def check_fits(inputs: Sequence[TensorSpec], image: Image) -> Fit:
         )
     elif channels and present > channels:
         notes.append(f"Choose {channels} of the {present} channels of the image.")
-    notes += [*_stack_notes(tensor, image), *_pixel_size_notes(tensor, image)]
+    notes += _stack_notes(tensor, image)
     others = [other.id for other in inputs[1:] if not other.optional]
     if others:
         notes.append(
@@ -246,7 +250,7 @@ def _stack_notes(tensor: TensorSpec, image: Image) -> Iterator[str]:
             yield f"Each of the {image.sizes[name]} {word}s is predicted by itself."
 
 
-def _pixel_size_notes(tensor: TensorSpec, image: Image) -> Iterator[str]:
+def _pixel_size_obstacles(tensor: TensorSpec, image: Image) -> Iterator[str]:
     for axis in tensor.axes:
         if axis.name not in SPATIAL_AXES or axis.pixel_size is None:
             continue

@@ -43,8 +43,8 @@ class Summary:
 
     ``dimensions`` holds ``"2D"`` or ``"3D"``; ``aliases`` are other names of the
     model (its former id, DOIs); ``covers`` and ``documentation`` are file
-    references as the description gives them. ``inputs`` have axes and sizes, but
-    no steps: enough to tell whether an image fits.
+    references as the description gives them. ``inputs`` have axes, sizes and pixel
+    sizes, but no steps: enough to tell whether an image fits.
     """
 
     name: str = ""
@@ -169,15 +169,30 @@ def _axes(tensor: object) -> list[tuple[str, Any]]:
     ]
 
 
+def _pixel_sizes(tensor: object) -> dict[str, tuple[float, str]]:
+    """Return pixel size and unit of the axes that have both, in format 0.5."""
+    written = {
+        _text(_get(axis, "id")): (_get(axis, "scale") or 1.0, _text(_get(axis, "unit")))
+        for axis in _items(_get(tensor, "axes"))
+    }
+    return {
+        name: (float(size), unit)
+        for name, (size, unit) in written.items()
+        if unit and isinstance(size, int | float)
+    }
+
+
 def _spec(tensor: object) -> TensorSpec:
     axes = []
+    pixel_sizes = _pixel_sizes(tensor)
     for name, size in _axes(tensor):
         known: Size = UnknownSize()
         if isinstance(size, int):
             known = FixedSize(size)
         elif isinstance(low := _get(size, "min"), int):
             known = SteppedSize(low, _get(size, "step") or 1)
-        axes.append(AxisSpec(name, known))
+        pixel_size, unit = pixel_sizes.get(name, (None, None))
+        axes.append(AxisSpec(name, known, pixel_size=pixel_size, unit=unit))
     name = _text(_get(tensor, "id") or _get(tensor, "name"))
     return TensorSpec(
         name, tuple(axes), "float32", optional=_get(tensor, "optional") is True
