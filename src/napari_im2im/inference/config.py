@@ -7,6 +7,8 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field, PositiveFloat, PositiveInt
 
+from napari_im2im.inference.objects.config import ObjectsConfig
+
 
 class PredictConfig(BaseModel):
     """A prediction of one image with one model."""
@@ -32,6 +34,12 @@ class PredictConfig(BaseModel):
     )
     overwrite: bool = Field(False, description="Replace an output that exists.")
     resume: bool = Field(False, description="Continue an interrupted output.")
+    result: Literal["auto", "raw"] = Field(
+        "auto",
+        description="auto: labels, where the model tells classes or objects apart; "
+        "raw: its channels, such as probabilities.",
+    )
+    objects: ObjectsConfig = Field(default_factory=ObjectsConfig)
     device: str = Field("auto", description="auto, cpu, cuda, cuda:0, mps …")
     engine: Literal["auto", "openvino", "onnxruntime", "torchscript", "torch"] = Field(
         "auto", description="auto: the fastest that reproduces the model's own test."
