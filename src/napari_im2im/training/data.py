@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from napari_im2im.errors import DataError
+from napari_im2im.training.tasks.catalogue import TASKS
+from napari_im2im.training.tasks.label_images import check_label_image
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -134,7 +136,7 @@ def plan_layout(pairs: Sequence[Pair], config: TrainConfig) -> Layout:
         if "z" not in spatial_axes and "z" in _long(image) and "z" not in _long(other)
     )
     for pair in pairs:
-        _check_pair(pair, spatial_axes, folded)
+        _check_pair(pair, spatial_axes, folded, config)
     names = {
         role: _channel_names(image, role, role in folded, config.data)
         for role, image, _ in _roles(pairs[0])
@@ -212,7 +214,10 @@ def _spatial_axes(pairs: Sequence[Pair], config: TrainConfig) -> tuple[str, ...]
 
 
 def _check_pair(
-    pair: Pair, spatial_axes: tuple[str, ...], folded: frozenset[str]
+    pair: Pair,
+    spatial_axes: tuple[str, ...],
+    folded: frozenset[str],
+    config: TrainConfig,
 ) -> None:
     source, target = pair
     for role, image, _ in _roles(pair):
@@ -224,7 +229,9 @@ def _check_pair(
             )
         if 0 in image.shape:
             raise DataError(f"The {role} {image.name} has no pixels: choose another.")
-        if image.dtype.kind not in "uif":
+        if role == "target" and TASKS[config.task].target == "labels":
+            check_label_image(image, config.data.target_channels)
+        elif image.dtype.kind not in "uif":
             kind = "a mask (true or false)" if image.dtype.kind == "b" else "not real"
             raise DataError(
                 f"The {role} {image.name} is {kind}, but a network learns "
@@ -317,7 +324,9 @@ def _read(image: Image, role: str, layout: Layout, config: DataConfig) -> np.nda
             "replace them (e.g. with numpy.nan_to_num) or choose another image."
         )
     if pixels.dtype.itemsize > 4:
-        pixels = pixels.astype(np.float32)
+        # Whole numbers may be labels, which must stay exact.
+        whole = pixels.dtype.kind in "ui" and abs(pixels).max() < 2**31
+        pixels = pixels.astype(np.int32 if whole else np.float32)
     chosen = getattr(config, f"{role}_channels")
     if chosen is not None:
         pixels = pixels[:, list(chosen)]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from torchmetrics.functional.classification import multiclass_confusion_matrix
 from torchmetrics.functional.image import (
     peak_signal_noise_ratio,
     structural_similarity_index_measure,
@@ -60,6 +61,57 @@ def image_metrics(
         for channel, measured in zip(channels, by_channel, strict=True):
             values |= {f"{name} {channel}": value for name, value in measured.items()}
     return values
+
+
+def class_metrics(
+    predictions: torch.Tensor,
+    targets: torch.Tensor,
+    names: Sequence[str],
+    counted: torch.Tensor | None = None,
+) -> dict[str, float]:
+    """Measure Dice and IoU of classes over all pixels of a batch together.
+
+    Parameters
+    ----------
+    predictions, targets
+        Numbers of the classes, integers of equal shape.
+    names
+        Of the classes, the background first.
+    counted
+        Mask of the pixels that count, of the same shape; default: all.
+
+    Returns
+    -------
+    dict
+        ``dice`` and ``iou``, means over the classes but the background; with more
+        than two classes also ``"dice nucleus"`` and so on. Classes that are neither
+        there nor predicted are left out; without any the means are 1.
+    """
+    if counted is not None:
+        predictions, targets = predictions[counted], targets[counted]
+    pair = (predictions.flatten().long(), targets.flatten().long())
+    table = multiclass_confusion_matrix(*pair, num_classes=len(names)).double()
+    common, both = table.diag(), table.sum(0) + table.sum(1)
+    values = {
+        name: {
+            "dice": float(2 * common[i] / both[i]),
+            "iou": float(common[i] / (both[i] - common[i])),
+        }
+        for i, name in enumerate(names)
+        if both[i]
+    }
+    shown = [values[name] for name in names[1:] if name in values]
+    means = {
+        metric: sum(each[metric] for each in shown) / len(shown) if shown else 1.0
+        for metric in ("dice", "iou")
+    }
+    if len(names) == 2:
+        return means
+    return means | {
+        f"{metric} {name}": value
+        for name, measured in values.items()
+        for metric, value in measured.items()
+    }
 
 
 def _channel_metrics(

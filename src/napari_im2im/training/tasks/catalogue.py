@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Literal, get_args
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-TaskName = Literal["image"]
+TaskName = Literal["image", "semantic", "instances", "embedding"]
 TargetKind = Literal["image", "labels", "none"]
 ImageLossName = Literal[
     "l1",
@@ -21,7 +21,17 @@ ImageLossName = Literal[
     "fourier",
     "foreground",
 ]
-LossName = ImageLossName
+SegmentationLossName = Literal[
+    "dice",
+    "generalized_dice",
+    "cross_entropy",
+    "focal",
+    "tversky",
+    "cldice",
+]
+BoundaryLossName = Literal["cross_entropy", "dice", "distance"]
+EmbeddingLossName = Literal["instance", "bandwidth", "seed"]
+LossName = ImageLossName | SegmentationLossName | BoundaryLossName | EmbeddingLossName
 
 
 @dataclass(frozen=True)
@@ -59,6 +69,31 @@ TASKS: Mapping[str, TaskInfo] = MappingProxyType(
             target="image",
             losses=get_args(ImageLossName),
             default_loss=MappingProxyType({"l1": 1.0}),
+        ),
+        "semantic": TaskInfo(
+            title="Segment",
+            text="Gives each pixel one of the classes that are labelled.",
+            target="labels",
+            losses=get_args(SegmentationLossName),
+            default_loss=MappingProxyType({"generalized_dice": 1.0, "focal": 1.0}),
+        ),
+        "instances": TaskInfo(
+            title="Separate objects",
+            text="Gives each object its own number, by learning where objects end.",
+            target="labels",
+            losses=get_args(BoundaryLossName),
+            default_loss=MappingProxyType(
+                {"cross_entropy": 1.0, "dice": 1.0, "distance": 1.0}
+            ),
+        ),
+        "embedding": TaskInfo(
+            title="Separate objects (EmbedSeg)",
+            text="Gives each object its own number, by learning where its centre is.",
+            target="labels",
+            losses=get_args(EmbeddingLossName),
+            default_loss=MappingProxyType(
+                {"instance": 1.0, "bandwidth": 10.0, "seed": 1.0}
+            ),
         ),
     }
 )

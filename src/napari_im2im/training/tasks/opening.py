@@ -5,13 +5,20 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from napari_im2im.training.tasks.image import ImageTask
+from napari_im2im.training.tasks.objects import EmbeddingTask, InstancesTask
+from napari_im2im.training.tasks.semantic import SemanticTask
 
 if TYPE_CHECKING:
     from napari_im2im.training.config import TrainConfig
     from napari_im2im.training.data import Layout
     from napari_im2im.training.tasks.task import Task
 
-_CLASSES: dict[str, type[Task]] = {"image": ImageTask}
+_CLASSES: dict[str, type[Task]] = {
+    "image": ImageTask,
+    "semantic": SemanticTask,
+    "instances": InstancesTask,
+    "embedding": EmbeddingTask,
+}
 
 
 def open_task(config: TrainConfig, layout: Layout) -> Task:

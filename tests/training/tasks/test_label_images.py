@@ -1,0 +1,62 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from scipy.ndimage import gaussian_filter
+from skimage.draw import disk
+
+from napari_im2im.errors import DataError
+from napari_im2im.images.image import Image
+from napari_im2im.training.tasks.label_images import (
+    check_label_image,
+    count_labels,
+    is_blended,
+)
+
+
+def discs(count=12, size=200):
+    """Return labels of discs, one number each."""
+    random = np.random.default_rng(0)
+    labels = np.zeros((size, size), np.int32)
+    for number in range(1, count + 1):
+        labels[disk(random.integers(20, size - 20, 2), 9)] = number
+    return labels
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64, np.complex64])
+def test_numbers_that_are_not_whole_are_no_labels(dtype):
+    image = Image(np.zeros((4, 4), dtype), ("y", "x"), name="mask")
+    with pytest.raises(DataError, match=r"mask is of .*: save it as an integer image"):
+        check_label_image(image)
+
+
+def test_colours_are_no_labels_but_one_of_them_is():
+    names = ("red", "green", "blue")
+    axes = ("channel", "y", "x")
+    image = Image(np.zeros((3, 4, 4), np.uint8), axes, channel_names=names, name="mask")
+    with pytest.raises(DataError, match="mask is RGB"):
+        check_label_image(image)
+    check_label_image(image, channels=[0])
+
+
+@pytest.mark.parametrize("dtype", [bool, np.uint8, np.int64])
+def test_labels_are_counted(dtype):
+    labels = np.array([[0, 1], [1, 1]], dtype)
+    assert count_labels(labels) == {0: 1, 1: 3}
+    assert count_labels(np.array([[7, -(2**40)]])) == {7: 1, -(2**40): 1}
+
+
+def test_objects_are_not_blended_but_smooth_rims_are():
+    labels = discs()
+    assert not is_blended(labels)
+    assert not is_blended((labels > 0).astype(np.uint8) * 255)
+    rims = gaussian_filter((labels > 0) * 255.0, 1).astype(np.uint8)
+    assert is_blended(rims)
+    assert is_blended(np.random.default_rng(0).integers(0, 255, (64, 64)))
+
+
+def test_a_few_single_points_are_labels():
+    labels = np.zeros((64, 64), np.uint8)
+    labels[::9, ::9] = 1
+    labels[4::9, ::9] = 2
+    assert not is_blended(labels)
