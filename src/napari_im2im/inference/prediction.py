@@ -142,6 +142,8 @@ def predict_with(
         done=finished,
     )
     yield from _tiles(setup, jobs, config, journal)
+    for done, parts in setup.separate():
+        yield Progress(done, parts, "separating objects")
     yield Progress(total, total, "finishing")
     outputs = setup.finish()
     if journal:

@@ -16,6 +16,10 @@ from napari_im2im.inference.calibration import Calibration
 from napari_im2im.inference.geometry import model_geometry, without_room_for_halo
 from napari_im2im.inference.jobs import Job, Network, TileRunner
 from napari_im2im.inference.matching import Matching, match_images
+from napari_im2im.inference.objects.separation import (
+    labels_layout,
+    meaning_of_objects,
+)
 from napari_im2im.inference.outputs import (
     OutputLayout,
     check_paths,
@@ -349,9 +353,20 @@ def _targets(
         layout = final = layout_of(results[index], geometry)
         if results[index] is not spec:
             final = layout_of(spec, model_geometry(model.inputs, model.outputs))
-        deferred = bool(plan.overlap) or any(map(_needs_all, tail))
+        meaning = None if several or tail else meaning_of_objects(config, model.config)
+        if meaning is not None:
+            final = labels_layout(layout, matching.groups)
+        needs_all = bool(plan.overlap) or any(map(_needs_all, tail))
         targets.append(
-            Target(layout, final, None, heads[index], tail, deferred=deferred)
+            Target(
+                layout,
+                final,
+                None,
+                heads[index],
+                tail,
+                deferred=needs_all or meaning is not None,
+                meaning=meaning,
+            )
         )
         if config.test_time_augmentation:
             spread = replace(

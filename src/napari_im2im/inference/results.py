@@ -14,6 +14,7 @@ from napari_im2im.images.image import Image
 from napari_im2im.images.ome_zarr import add_pyramid, create_ome_zarr
 from napari_im2im.images.writing import save_image
 from napari_im2im.inference.blending import ramp, weighted, widened
+from napari_im2im.inference.objects.separation import separate
 from napari_im2im.inference.outputs import tile_parts
 from napari_im2im.inference.sources import Source
 from napari_im2im.inference.statistics import WholeTensor, bind_steps
@@ -24,12 +25,16 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
     from pathlib import Path
 
+    from napari_im2im.inference.config import PredictConfig
     from napari_im2im.inference.geometry import ModelGeometry
     from napari_im2im.inference.jobs import Computed, Job
     from napari_im2im.inference.matching import Matching
     from napari_im2im.inference.outputs import OutputLayout
     from napari_im2im.inference.planning import Plan
     from napari_im2im.models.tensors import Step
+
+_RAW_DTYPE = np.dtype(np.float32)
+"""Of results that are kept until they are complete."""
 
 
 @dataclass
@@ -51,6 +56,8 @@ class Target:
         Whether it is the spread of the test-time augmentation.
     deferred
         Whether the tail needs the whole result first.
+    meaning
+        What the channels stand for, where objects are made of them.
     """
 
     layout: OutputLayout
@@ -60,6 +67,7 @@ class Target:
     tail: Sequence[Step]
     spread: bool = False
     deferred: bool = False
+    meaning: Mapping[str, Any] | None = None
     array: Any = None
     raw: Any = None
     _tail: list[Operation] = field(default_factory=list)
@@ -74,8 +82,9 @@ class Target:
         """Most bytes on disk: a file that isn't Zarr is made of a Zarr store."""
         if self.path is None:
             return 0
-        copies = (1 if self.path.suffix == ".zarr" else 2) + self.deferred
-        return copies * self.bytes
+        copies = 1 if self.path.suffix == ".zarr" else 2
+        raw = math.prod(self.layout.shape) * _RAW_DTYPE.itemsize
+        return copies * self.bytes + self.deferred * raw
 
     @property
     def _store(self) -> Path | None:
@@ -98,7 +107,7 @@ class Target:
             self._tail = [bind(step, axes) for step in self.tail]
         if self._store is None:
             self.array = np.zeros(layout.shape, layout.dtype)
-            self.raw = np.zeros(result.shape, np.float32) if self.deferred else None
+            self.raw = np.zeros(result.shape, _RAW_DTYPE) if self.deferred else None
             return
         import zarr
 
@@ -124,7 +133,7 @@ class Target:
             self.raw = zarr.create_array(
                 self._raw_store,
                 shape=result.shape,
-                dtype="float32",
+                dtype=_RAW_DTYPE,
                 chunks=result.chunks,
                 overwrite=True,
             )
@@ -153,6 +162,13 @@ class Target:
     def _cast(self, pixels: np.ndarray) -> np.ndarray:
         return self.layout.to_image(pixels).astype(self.layout.dtype, copy=False)
 
+    def separate(self, config: PredictConfig) -> Iterator[tuple[int, int]]:
+        """Make objects of the channels; yield how much is done, and of how much."""
+        if self.meaning is not None:
+            yield from separate(
+                self.raw, self.layout, self.array, self.final, self.meaning, config
+            )
+
     def finish(
         self,
         matching: Matching,
@@ -160,7 +176,7 @@ class Target:
         as_bioimageio_core: bool,
     ) -> None:
         """Apply what needed the whole result, block by block."""
-        if not self.deferred:
+        if not self.deferred or self.meaning is not None:
             return
         layout, result = self.final, self.layout
         image = Image(self.raw, result.axes, name="the result")

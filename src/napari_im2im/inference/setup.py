@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -78,6 +78,11 @@ class Setup:
         """Return the outputs as images, as far as they are filled."""
         return tuple(self._image(target, target.array) for target in self.targets)
 
+    def separate(self) -> Iterator[tuple[int, int]]:
+        """Make objects of channels; yield how much is done, and of how much."""
+        for target in self.targets:
+            yield from target.separate(self.config)
+
     def finish(self) -> tuple[Image, ...]:
         """Complete the outputs."""
         images = []
@@ -114,6 +119,7 @@ class Setup:
             "engine": self.engine,
             "precision": self.config.precision,
             "statistics": self.config.statistics,
+            "result": self.config.result,
             "augmentation": self.config.test_time_augmentation,
             "cores": dict(self.plan.cores),
             "halo": {axis: [g.before, g.after] for axis, g in self.plan.axes.items()},

@@ -81,7 +81,7 @@ def decode_blocks(
     Parameters
     ----------
     labels
-        Where the labels go, ``([z,] y, x)``, int32, all 0: a numpy or zarr array.
+        Where the labels go, ``([z,] y, x)``, int32: a numpy or zarr array.
 
     Yields
     ------

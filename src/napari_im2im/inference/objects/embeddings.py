@@ -67,10 +67,12 @@ class Clustering:
             its object, then for each axis the bandwidth, both in pixels, at last how
             sure it is that the pixel is near a centre, 0 to 1.
         labels
-            Labels ``([z,] y, x)``, int32, all 0.
+            Labels ``([z,] y, x)``, int32.
         blocks
             Regions that cover it.
         """
+        for block in blocks:
+            labels[block] = 0
         total = 0
         for block in blocks:
             crop = widened(block, self.margin or (64,) * len(block), labels.shape)
