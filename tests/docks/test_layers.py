@@ -12,7 +12,6 @@ from napari_im2im.docks.layers import (
     image_to_layer_data,
     layer_to_image,
     split,
-    stack_channels,
 )
 from napari_im2im.errors import ImageError
 from napari_im2im.images.image import AXES, Image
@@ -113,25 +112,3 @@ def test_many_channels_stay_together():
     assert split(many) == [many]
     few = Image(np.zeros((2, 4, 4)), ("channel", "y", "x"), channel_names=("a", "b"))
     assert [part.name for part in split(few)] == ["image · a", "image · b"]
-
-
-@pytest.mark.parametrize("lazy", [False, True])
-def test_layers_are_stacked_as_channels(lazy):
-    one, two = np.zeros((4, 5)), np.ones((4, 5, 2))
-    if lazy:
-        two = dask.array.from_array(two)
-    stacked = stack_channels(
-        [
-            Image(one, ("y", "x"), name="a", channel_names=("a",)),
-            Image(two, ("y", "x", "channel"), name="b", channel_names=("b", "c")),
-        ]
-    )
-    assert stacked.sizes == {"channel": 3, "y": 4, "x": 5}
-    assert stacked.channel_names == ("a", "b", "c")
-    assert stacked.read().mean(axis=(1, 2)).tolist() == [0, 1, 1]
-
-
-def test_layers_of_different_size_are_not_stacked():
-    images = [Image(np.zeros((4, n)), ("y", "x"), name=f"{n}") for n in (5, 6)]
-    with pytest.raises(ImageError, match="6 and 5 can't be read together"):
-        stack_channels(images)

@@ -19,9 +19,9 @@ from napari_im2im.docks.layers import (
     is_rgb,
     known_axes,
     layer_to_image,
-    stack_channels,
 )
 from napari_im2im.errors import ImageError
+from napari_im2im.images.stacking import stack_channels
 
 if TYPE_CHECKING:
     from collections.abc import Hashable
