@@ -11,6 +11,8 @@ if TYPE_CHECKING:
 
     import numpy as np
 
+    from napari_im2im.images.image import Image
+
 BLOCK_BYTES = 32 * 2**20
 
 
@@ -47,3 +49,12 @@ def iterate_blocks(
             slice(start, min(start + b, n))
             for start, b, n in zip(corner, block, shape, strict=True)
         )
+
+
+def image_blocks(image: Image) -> Iterator[tuple[slice, ...]]:
+    """Yield blocks of an image's own chunks, of planes if it has none."""
+    planes = tuple(n if a in ("y", "x") else 1 for a, n in image.sizes.items())
+    chunks: tuple[int, ...] = getattr(image.data, "chunks", None) or planes
+    if len(chunks) != len(planes) or not all(isinstance(n, int) for n in chunks):
+        chunks = planes
+    return iterate_blocks(image.shape, chunks, image.dtype)

@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from napari_im2im.images.blocks import iterate_blocks
+from napari_im2im.images.blocks import image_blocks
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Sequence
 
     from napari_im2im.images.image import Image
 
@@ -22,7 +22,7 @@ def find_bad_values(image: Image) -> str | None:
     """
     if image.dtype.kind not in "fc":
         return None
-    for block in _blocks(image):
+    for block in image_blocks(image):
         pixels = image.read(dict(zip(image.axes, block, strict=True)))
         if not np.isfinite(pixels).all():
             at = np.argwhere(~np.isfinite(pixels))[0]
@@ -47,7 +47,7 @@ def find_constant(image: Image) -> str | None:
     for index in channels:
         part = image.select("channel", index) if "channel" in image.axes else image
         first = None
-        for block in _blocks(part):
+        for block in image_blocks(part):
             pixels = part.read(dict(zip(part.axes, block, strict=True)))
             first = pixels.flat[0] if first is None else first
             if not (pixels == first).all():
@@ -93,12 +93,3 @@ def find_size_difference(
 
 def _channel_name(image: Image, index: int) -> str:
     return image.channel_names[index] if image.channel_names else str(index)
-
-
-def _blocks(image: Image) -> Iterator[tuple[slice, ...]]:
-    """Return blocks of the array's own chunks, of planes if it has none."""
-    planes = tuple(n if a in ("y", "x") else 1 for a, n in image.sizes.items())
-    chunks: tuple[int, ...] = getattr(image.data, "chunks", None) or planes
-    if not all(isinstance(size, int) for size in chunks):
-        chunks = planes
-    return iterate_blocks(image.shape, chunks, image.dtype)

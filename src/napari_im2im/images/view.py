@@ -94,6 +94,25 @@ class ArrayView:
         self.shape = tuple(len(p) for p in positions if not isinstance(p, int))
         self.ndim = len(self.shape)
 
+    @property
+    def whole(self) -> ArrayLike:
+        """The array that this is a part of."""
+        return self._data
+
+    @property
+    def positions(self) -> tuple[Positions, ...]:
+        """For each axis of the whole array what the view has of it."""
+        return self._positions
+
+    @property
+    def chunks(self) -> tuple[int, ...] | None:
+        """Size of the blocks that the whole array is read in, if it is known."""
+        chunks = getattr(self._data, "chunks", None)
+        if chunks is None or len(chunks) != len(self._positions):
+            return None
+        kept = zip(chunks, self._positions, strict=True)
+        return tuple(size for size, chosen in kept if not isinstance(chosen, int))
+
     def part(self, positions: Sequence[Positions]) -> ArrayView:
         """Return a view of a part of this view, see `part_of`."""
         wanted = iter(positions)
