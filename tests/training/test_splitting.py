@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from napari_im2im.errors import DataError
 from napari_im2im.training.data import Sample
-from napari_im2im.training.splitting import split_samples
+from napari_im2im.training.splitting import choose_test, split_samples, units_of
 
 STEP = {"y": 16, "x": 16}
 
@@ -73,3 +73,55 @@ def test_nothing_held_out_is_said():
 def test_an_image_too_small_for_a_strip_is_refused():
     with pytest.raises(DataError, match=r"a is 40 pixels along x.*\(48 are needed\)"):
         split_samples([[sample(16, 40)]], fraction=0.15, step=STEP)
+
+
+def images_of(count):
+    return [[sample(16, 16, f"{i}")] for i in range(count)]
+
+
+def test_groups_are_held_out_whole():
+    groups = ["a", "a", "b", "b", "c", "c"]
+    split = split_samples(images_of(6), fraction=0.3, step=STEP, groups=groups)
+    held_out = {int(s.name) // 2 for s in split.validation}
+    learned = {int(s.name) // 2 for s in split.training}
+    assert len(held_out) == 1
+    assert not held_out & learned
+    assert "1 of 3 groups (2 images) held out for validation" in split.text
+
+
+def test_the_images_of_a_single_group_are_split():
+    split = split_samples(images_of(4), fraction=0.25, step=STEP, groups=["a"] * 4)
+    assert split.validation_images == 1
+
+
+def test_every_nth_image_is_held_out():
+    split = split_samples(images_of(9), fraction=1 / 3, step=STEP, by="every_nth")
+    assert [s.name for s in split.validation] == ["1", "4", "7"]
+
+
+def test_images_given_for_validation_are_used():
+    parts = [None, "val", "train"]
+    split = split_samples(images_of(3), fraction=0.1, step=STEP, parts=parts)
+    assert [s.name for s in split.validation] == ["1"]
+    assert split.parts == ("train", "val", "train")
+    assert split.text == "1 image is given for validation: 1."
+
+
+def test_nothing_left_to_learn_is_refused():
+    with pytest.raises(DataError, match="nothing to learn from"):
+        split_samples(images_of(2), fraction=0.1, step=STEP, parts=["val", "val"])
+
+
+def test_a_test_set_is_drawn_from_the_seed_and_named():
+    units = units_of([f"{i}" for i in range(10)], [None] * 10)
+    test, text = choose_test(units, 0.2, seed=1)
+    assert len(test) == 2
+    assert choose_test(units, 0.2, seed=1)[0] == test
+    assert text == (
+        f"2 of 10 images left alone for a test: {test[0].name}, {test[1].name}."
+    )
+
+
+def test_a_test_set_of_too_few_is_refused():
+    with pytest.raises(DataError, match="needs 3 images or groups"):
+        choose_test(units_of(["a", "b"], [None, None]), 0.2, seed=0)
