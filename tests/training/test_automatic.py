@@ -5,7 +5,12 @@ import pytest
 
 from napari_im2im.errors import ConfigError, DataError
 from napari_im2im.models.tensors import FixedSize, SteppedSize
-from napari_im2im.training.automatic import choose_batch_size, choose_patch, shrink
+from napari_im2im.training.automatic import (
+    choose_batch_size,
+    choose_patch,
+    fewest_at_once,
+    smaller_patch,
+)
 from napari_im2im.training.config import TrainConfig
 from napari_im2im.training.data import Sample
 
@@ -71,15 +76,15 @@ def test_large_patches_come_in_small_batches():
     assert choose_batch_size(asked, {"y": 128, "x": 128}, on_cpu=True) == 3
 
 
-def test_short_memory_halves_the_batch_then_the_patch():
-    size = (3, {"y": 128, "x": 64})
+def test_short_memory_halves_the_patch_as_far_as_the_network_allows():
+    patch = {"y": 128, "x": 64}
     seen = []
-    while size is not None:
-        seen.append(size)
-        size = shrink(*size, SIZES)
-    assert seen == [
-        (3, {"y": 128, "x": 64}),
-        (1, {"y": 128, "x": 64}),
-        (1, {"y": 64, "x": 32}),
-        (1, {"y": 32, "x": 32}),
-    ]
+    while patch is not None:
+        seen.append(patch)
+        patch = smaller_patch(patch, SIZES)
+    assert seen == [{"y": 128, "x": 64}, {"y": 64, "x": 32}, {"y": 32, "x": 32}]
+
+
+def test_one_pixel_alone_is_nothing_to_normalise_over():
+    assert fewest_at_once({"y": 16, "x": 16}, SIZES) == 2
+    assert fewest_at_once({"y": 16, "x": 32}, SIZES) == 1

@@ -209,7 +209,7 @@ def test_short_memory_makes_batches_smaller_and_says_so(config, pairs, monkeypat
     learn = trainer.Trainer._learn
 
     def hungry(self):
-        if self.batch_size * math.prod(self.patch.values()) > 2 * 32 * 32:
+        if self.patches_at_once * math.prod(self.patch.values()) > 2 * 32 * 32:
             raise torch.OutOfMemoryError("CUDA out of memory")
         return learn(self)
 
@@ -217,7 +217,7 @@ def test_short_memory_makes_batches_smaller_and_says_so(config, pairs, monkeypat
     events = list(train_events(config, pairs))
     warnings = [m.text for m in of(Message, events) if m.level == "warning"]
     assert warnings == [
-        "Memory was short. Patches of 32 × 32 pixels (y × x), 2 at a time."
+        "Memory was short. Patches of 32 × 32 pixels (y × x), 2 at a time, 4 in a step."
     ]
     assert isinstance(events[-1], TrainingFinished)
 

@@ -101,24 +101,35 @@ def choose_batch_size(
     return min(32, max(2, pixels // math.prod(patch.values())))
 
 
-def shrink(
-    batch_size: int,
-    patch: Mapping[str, int],
-    sizes: Mapping[str, SteppedSize | FixedSize],
-) -> tuple[int, dict[str, int]] | None:
-    """Return a smaller batch, else a smaller patch, or None where none is left.
+def smaller_patch(
+    patch: Mapping[str, int], sizes: Mapping[str, SteppedSize | FixedSize]
+) -> dict[str, int] | None:
+    """Return a patch of about half the size along each axis, None where none is left.
 
-    The patch keeps two steps of the network along each axis, so that its coarsest
-    level has more than one pixel to normalise over.
+    It keeps two steps of the network along each axis, so that its coarsest level has
+    more than one pixel to normalise over.
     """
-    if batch_size > 1:
-        return batch_size // 2, dict(patch)
     smaller = {}
     for axis, size in patch.items():
         rule = sizes[axis]
         least = size if isinstance(rule, FixedSize) else rule.minimum + rule.step
         smaller[axis] = min(size, max(least, largest_size(rule, size // 2)))
-    return None if smaller == dict(patch) else (1, smaller)
+    return None if smaller == dict(patch) else smaller
+
+
+def fewest_at_once(
+    patch: Mapping[str, int], sizes: Mapping[str, SteppedSize | FixedSize]
+) -> int:
+    """Return how many patches a network needs at once to normalise over.
+
+    One is too few where its coarsest level is a single pixel.
+    """
+    return 2 if all(patch[a] == least_size(rule) for a, rule in sizes.items()) else 1
+
+
+def least_size(rule: SteppedSize | FixedSize) -> int:
+    """Return the smallest size that the network takes."""
+    return rule.size if isinstance(rule, FixedSize) else rule.minimum
 
 
 def largest_size(rule: SteppedSize | FixedSize, limit: int) -> int:

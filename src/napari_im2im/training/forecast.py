@@ -118,7 +118,7 @@ def forecast_training(
     sampler = PatchSampler(
         preparation.split.training,
         tuple(preparation.patch.values()),
-        preparation.batch_size,
+        preparation.patches_per_step,
     )
     plan = StepPlan(config.effort, sampler.steps_per_epoch)
     return TrainingForecast(

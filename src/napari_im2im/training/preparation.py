@@ -14,8 +14,12 @@ from napari_im2im.models.networks import (
     network_sizes,
     plan_network,
 )
-from napari_im2im.models.tensors import FixedSize
-from napari_im2im.training.automatic import choose_batch_size, choose_patch
+from napari_im2im.training.automatic import (
+    choose_batch_size,
+    choose_patch,
+    fewest_at_once,
+    least_size,
+)
 from napari_im2im.training.data import load_samples, plan_layout
 from napari_im2im.training.finetune import Start, build_start
 from napari_im2im.training.normalization import learn_scaling
@@ -29,7 +33,7 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
     from typing import Any
 
-    from napari_im2im.models.tensors import SteppedSize
+    from napari_im2im.models.tensors import FixedSize, SteppedSize
     from napari_im2im.training.config import TrainConfig
     from napari_im2im.training.data import Layout, Pair, Sample
     from napari_im2im.training.normalization import ChannelScaling
@@ -56,6 +60,11 @@ class Preparation:
     input_scaling: ChannelScaling
     start: Start | None = None
     notes: tuple[str, ...] = ()
+
+    @property
+    def patches_per_step(self) -> int:
+        """Patches that a step of the optimiser learns from."""
+        return self.batch_size * self.config.optimizer.accumulate
 
     def validator(self, device: torch.device) -> Validator:
         """Return what judges the network on a device."""
@@ -104,7 +113,7 @@ def prepare(
     split = split_samples(
         loaded,
         fraction=config.data.validation_fraction,
-        step={a: _least(size) for a, size in sizes.items()},
+        step={a: least_size(size) for a, size in sizes.items()},
         seed=config.seed,
     )
     patch = choose_patch(config, split.training, sizes, on_cpu=on_cpu)
@@ -161,20 +170,17 @@ def _network(
     return network, plan_network(config.network, **arguments), sizes
 
 
-def _least(size: SteppedSize | FixedSize) -> int:
-    return size.size if isinstance(size, FixedSize) else size.minimum
-
-
 def _check_validation(
     split: Split, sizes: Mapping[str, SteppedSize | FixedSize]
 ) -> None:
     for i, (axis, size) in enumerate(sizes.items()):
         for sample in split.validation:
-            if sample.spatial_shape[i] < _least(size):
+            least = least_size(size)
+            if sample.spatial_shape[i] < least:
                 raise DataError(
                     f"{sample.name} has {sample.spatial_shape[i]} pixels along {axis} "
-                    f"to validate on, but the network needs {_least(size)}: hold out "
-                    "more (data.validation_fraction) or use larger images."
+                    f"to validate on, but the network needs {least}: hold out more "
+                    "(data.validation_fraction) or use larger images."
                 )
 
 
@@ -186,11 +192,8 @@ def check_batch(preparation: Preparation) -> None:
     ConfigError
         Because a batch norm has nothing to normalise over.
     """
-    single = preparation.batch_size == 1 and all(
-        preparation.patch[axis] == _least(size)
-        for axis, size in preparation.sizes.items()
-    )
-    if single:
+    least = fewest_at_once(preparation.patch, preparation.sizes)
+    if preparation.batch_size < least:
         raise ConfigError(
             "A batch of one patch of the smallest size is too little to normalise "
             "over: use batch_size 2 or a larger patch."

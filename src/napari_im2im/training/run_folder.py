@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 
     import torch
 
+    from napari_im2im.training.sampling import Batch
+
 _STORED_PER_WEIGHT = 32
 """Bytes: a package and a checkpoint, each beside the one that it replaces."""
 
@@ -125,6 +127,19 @@ class RunFolder:
         """Write a file of the folder whole, or not at all."""
         _write(self.path / name, content)
         return self.path / name
+
+    def save_patches(self, step: int, patches: Batch) -> Path:
+        """Write the patches of a step as they are; return the file of the inputs."""
+        import tifffile
+
+        folder = self.path / "diverged"
+        for name in ("input", "target", "weight"):
+            array = getattr(patches, name)
+            if array is not None:
+                buffer = io.BytesIO()
+                tifffile.imwrite(buffer, array)
+                _write(folder / f"step-{step + 1}-{name}.tif", buffer.getbuffer())
+        return folder / f"step-{step + 1}-input.tif"
 
     def append_metrics(self, row: Mapping[str, float]) -> None:
         """Add a row to the table; the first row names the columns."""

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
-from napari_im2im.errors import ConfigError, DataError, ModelError
+from napari_im2im.errors import ConfigError, DataError
 from napari_im2im.events import (
     Event,
     Message,
@@ -19,12 +19,13 @@ from napari_im2im.events import (
     Progress,
     TrainingFinished,
 )
-from napari_im2im.training.automatic import shrink
+from napari_im2im.training.automatic import fewest_at_once, smaller_patch
+from napari_im2im.training.batches import Batches
 from napari_im2im.training.devices import is_out_of_memory
+from napari_im2im.training.learner import Learner
 from napari_im2im.training.packaging import write_best
-from napari_im2im.training.sampling import PatchSampler
-from napari_im2im.training.schedule import StepPlan, learning_rate_factor
-from napari_im2im.training.validation import normalized, to_device
+from napari_im2im.training.schedule import StepPlan
+from napari_im2im.training.validation import lower_is_better
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterator, Mapping
@@ -64,16 +65,11 @@ class Trainer:
         network = preparation.network
         if len(preparation.layout.spatial_axes) == 2:
             network = network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-        optimizer = torch.optim.AdamW(
-            network.parameters(),
-            lr=config.optimizer.learning_rate,
-            weight_decay=config.optimizer.weight_decay,
-        )
-        self.network, self.optimizer = fabric.setup(network, optimizer)
+        self.learner = Learner(network, config.optimizer, fabric)
         self.validator = preparation.validator(fabric.device)
-        self.patch, self.batch_size = preparation.patch, preparation.batch_size
-        self._set_sizes(self.batch_size, self.patch)
-        self.plan = StepPlan(config.effort, self.sampler.steps_per_epoch)
+        self.parts = config.optimizer.accumulate
+        self._set_patch(preparation.patch)
+        self.plan = StepPlan(config.effort, self.batches.sampler.steps_per_epoch)
         self.step = 0
         self.best = math.inf
         self.best_metrics: dict[str, float] = {}
@@ -83,35 +79,40 @@ class Trainer:
         self._losses: list[torch.Tensor] = []
         self._interval_losses: list[float] = []
 
-    def _set_sizes(self, batch_size: int, patch: Mapping[str, int]) -> None:
-        self.batch_size, self.patch = batch_size, dict(patch)
+    def _set_patch(self, patch: Mapping[str, int]) -> None:
+        self.patch = dict(patch)
         shape = tuple(self.patch.values())
-        self.sampler = PatchSampler(
-            self.preparation.split.training,
-            shape,
-            batch_size,
-            flip=self.config.augmentation == "standard",
-            quarter_turns=self.config.augmentation == "standard",
-            seed=self.config.seed,
-        )
+        count = self.preparation.patches_per_step
+        self.batches = Batches(self.preparation, shape, count, self.fabric.device)
         crop = self.validator.crops[0].spatial_shape
         window = [min(sizes) for sizes in zip(shape, crop, strict=True)]
         self.loss = self.task.loss(window).to(self.fabric.device)
+
+    @property
+    def patches_at_once(self) -> int:
+        """Patches that the network sees at a time."""
+        return math.ceil(self.preparation.patches_per_step / self.parts)
 
     def sizes_text(self) -> str:
         """Return a sentence about patches and batches."""
         axes = " × ".join(self.patch)
         size = " × ".join(map(str, self.patch.values()))
-        return f"Patches of {size} pixels ({axes}), {self.batch_size} at a time."
+        text = f"Patches of {size} pixels ({axes}), {self.patches_at_once} at a time"
+        if self.parts > 1:
+            text += f", {self.preparation.patches_per_step} in a step"
+        return f"{text}."
 
     @property
     def epoch(self) -> int:
         """Number of times that as many pixels were seen as there are."""
-        return self.step // self.sampler.steps_per_epoch
+        return self.step // self.batches.sampler.steps_per_epoch
 
     def events(self) -> Generator[Event]:
         """Take the steps that are left."""
         started = time.monotonic() - self.plan.elapsed
+        if self.step == 0:
+            # Whatever ends this process, the run can be resumed.
+            self._save()
         try:
             while not self.reason:
                 if self.plan.finished(self.step):
@@ -134,12 +135,7 @@ class Trainer:
 
     def _take_step(self) -> Iterator[Event]:
         """Learn one batch; with less of it at once where memory is short."""
-        torch.manual_seed((self.config.seed << 32) + self.step)
-        factor = learning_rate_factor(
-            self.plan.progress(self.step + 1), self.config.optimizer.warmup
-        )
-        for group in self.optimizer.param_groups:
-            group["lr"] = self.config.optimizer.learning_rate * factor
+        self.learner.follow_schedule(self.plan.progress(self.step + 1))
         while True:
             try:
                 self._losses.append(self._learn())
@@ -151,32 +147,23 @@ class Trainer:
         self.step += 1
 
     def _learn(self) -> torch.Tensor:
-        batch, device = self.sampler.batch(self.step), self.fabric.device
-        inputs = normalized(batch.input, self.preparation.input_scaling, device)
-        encoded = self.task.encode(batch.target, batch.weight)
-        inputs, target, weight = self.task.corrupt(inputs, *to_device(encoded, device))
-        self.optimizer.zero_grad()
-        loss: torch.Tensor = self.loss(self.network(inputs), target, weight)
-        self.fabric.backward(loss)
-        clip = self.config.optimizer.gradient_clip
-        if clip is not None:
-            self.fabric.clip_gradients(
-                self.network, self.optimizer, max_norm=clip, error_if_nonfinite=False
-            )
-        self.optimizer.step()
-        return loss.detach()
+        batch = self.batches.batch(self.step)
+        return self.learner.learn(batch, self.loss, self.parts)
 
     def _shrink(self, error: BaseException) -> Message:
-        self.optimizer.zero_grad()
-        smaller = shrink(self.batch_size, self.patch, self.preparation.sizes)
-        if smaller is None:
-            raise ConfigError(
-                "There is too little memory for a single patch: choose a smaller "
-                "network or close other programs."
-            ) from error
-        if self.fabric.device.type == "cuda":
-            torch.cuda.empty_cache()
-        self._set_sizes(*smaller)
+        """Compute half of the patches at once, else take smaller ones."""
+        self.learner.forget_gradients()
+        sizes = self.preparation.sizes
+        if self.patches_at_once > fewest_at_once(self.patch, sizes):
+            self.parts = min(2 * self.parts, self.preparation.patches_per_step)
+        else:
+            patch = smaller_patch(self.patch, sizes)
+            if patch is None:
+                raise ConfigError(
+                    "There is too little memory for a single patch: choose a smaller "
+                    "network or close other programs."
+                ) from error
+            self._set_patch(patch)
         return Message(f"Memory was short. {self.sizes_text()}", level="warning")
 
     def _progress(self) -> Progress:
@@ -188,19 +175,28 @@ class Trainer:
         )
 
     def _fetch_losses(self) -> Iterator[Event]:
+        first = self.step - len(self._losses)
         if not self._fetch_losses_silently():
-            rate = self.config.optimizer.learning_rate
-            self.reason = "the loss is no number any more"
-            yield Message(
-                f"The loss became infinite or NaN by step {self.step}, so training "
-                f"stopped: try a smaller learning rate than {rate:g}, or another "
-                "normalisation. The best model until then is kept.",
-                level="warning",
-            )
+            recent = self._interval_losses[first - self.step :]
+            wrong = next(i for i, loss in enumerate(recent) if not math.isfinite(loss))
+            yield self._diverge(first + wrong)
             return
         recent = self._interval_losses[-_LOSSES_AT_ONCE:]
         yield MetricsLogged(
             self.step, self.epoch, {"train_loss": sum(recent) / len(recent)}
+        )
+
+    def _diverge(self, step: int) -> Message:
+        """Stop, and keep the patches whose loss was no number."""
+        self.reason = "the loss is no number any more"
+        file = self.run.save_patches(step, self.batches.patches(step))
+        rate = self.config.optimizer.learning_rate
+        return Message(
+            f"The loss became infinite or NaN in step {step + 1}, so training stopped: "
+            f"try a smaller learning rate than {rate:g}, or another normalisation. "
+            f"The best model until then is kept, and the patches of that step are in "
+            f"{file}.",
+            level="warning",
         )
 
     def _fetch_losses_silently(self) -> bool:
@@ -219,12 +215,11 @@ class Trainer:
         # What writes packages is loaded once, so it's no part of the cost.
         import_module("bioimageio.spec")
         begun = time.monotonic()
-        evaluation = self.validator.evaluate(self.network, self.loss)
-        rate = self.optimizer.param_groups[0]["lr"]
+        evaluation = self.validator.evaluate(self.learner.judged, self.loss)
         values = {
             "train_loss": sum(self._interval_losses) / len(self._interval_losses),
             "validation_loss": evaluation.loss,
-            "learning_rate": rate,
+            "learning_rate": self.learner.rate,
             **evaluation.metrics,
         }
         self._interval_losses = []
@@ -235,7 +230,10 @@ class Trainer:
             MetricsLogged(self.step, self.epoch, values),
             self._preview(evaluation),
         ]
-        if evaluation.loss < self.best:
+        score = self._score(evaluation)
+        self.learner.follow_validation(score)
+        if score < self.best:
+            self.best, self.waited = score, 0
             events.append(self._keep(evaluation))
         else:
             self.waited += 1
@@ -256,27 +254,39 @@ class Trainer:
             labels=self.task.shows_labels,
         )
 
+    def _score(self, evaluation: Evaluation) -> float:
+        """Return what the best model is best by, smaller if better."""
+        name = self.config.effort.monitor
+        values = {"validation_loss": evaluation.loss, **evaluation.metrics}
+        if name not in values:
+            raise ConfigError(
+                f"There is no metric {name!r} to choose the best model by: choose from "
+                f"{', '.join(values)}."
+            )
+        return values[name] if lower_is_better(name) else -values[name]
+
     def _keep(self, evaluation: Evaluation) -> NewBest:
-        self.best, self.waited = evaluation.loss, 0
-        self.best_metrics = {"validation_loss": self.best, **evaluation.metrics}
+        values = {"validation_loss": evaluation.loss, **evaluation.metrics}
+        self.best_metrics = values
         package = write_best(
             self.run.package,
             self.preparation,
-            self.network.module,
+            self.learner.judged.module,
             self.validator.crops[0].input,
             self.step,
-            self.best_metrics,
+            values,
         )
-        return NewBest(self.step, "validation_loss", self.best, package)
+        name = self.config.effort.monitor
+        return NewBest(self.step, name, values[name], package)
 
     def _plan_validation(self, cost: float, started: float) -> None:
         elapsed = time.monotonic() - started
         pace = max(1e-6, (elapsed - cost) / self.step)
         regular = (self.plan.total or 0) / _VALIDATIONS
-        affordable = cost / _VALIDATION_SHARE / pace
-        # Where the number of steps is fixed, a rerun must stop at the same one.
-        fixed = self.config.effort.patience and self.config.effort.time_limit is None
-        interval = math.ceil(regular if fixed else max(regular, affordable))
+        # Where the number of steps is fixed, a rerun must do the same as a run.
+        fixed = self.config.effort.time_limit is None
+        least = _FIRST_VALIDATION if fixed else cost / _VALIDATION_SHARE / pace
+        interval = math.ceil(max(regular, least))
         self.next_validation = self.step + max(1, interval)
 
     def _finished(self) -> TrainingFinished:
@@ -292,8 +302,7 @@ class Trainer:
     def _save(self) -> None:
         self.run.save_checkpoint(
             {
-                "network": self.network.state_dict(),
-                "optimizer": self.optimizer.state_dict(),
+                **self.learner.state_dict(),
                 "scaling": self._scaling(),
                 "step": self.step,
                 "elapsed": self.plan.elapsed,
@@ -304,7 +313,7 @@ class Trainer:
                 "next_validation": self.next_validation,
                 "interval_losses": self._interval_losses,
                 "patch": self.patch,
-                "batch_size": self.batch_size,
+                "parts": self.parts,
             }
         )
 
@@ -328,15 +337,9 @@ class Trainer:
                 f"These are not the images that {self.run.path.name} learned from: "
                 "choose the same ones, or train anew."
             )
-        try:
-            self.network.load_state_dict(state["network"])
-            self.optimizer.load_state_dict(state["optimizer"])
-        except (RuntimeError, ValueError) as error:
-            raise ModelError(
-                f"{self.run.checkpoint} doesn't fit the network of its config: "
-                "train anew."
-            ) from error
-        self._set_sizes(state["batch_size"], state["patch"])
+        self.learner.load_state_dict(state)
+        self.parts = state["parts"]
+        self._set_patch(state["patch"])
         self.plan.elapsed = state["elapsed"]
         if self.config.effort.time_limit is not None:
             self.plan.total = state["total"]

@@ -22,6 +22,20 @@ if TYPE_CHECKING:
 _CROP = {2: {"y": 256, "x": 256}, 3: {"z": 32, "y": 128, "x": 128}}
 _CROPS = {2: 8, 3: 3}
 
+_BAD = (
+    "loss",
+    "mae",
+    "mse",
+    "error",
+    "distance",
+    "split",
+    "merge",
+    "missed",
+    "over_",
+    "under_",
+)
+"""What names of metrics hold that count errors."""
+
 
 def validation_crops(
     samples: Sequence[Sample],
@@ -127,6 +141,11 @@ class Validator:
             ),
             predictions=predictions.numpy(),
         )
+
+
+def lower_is_better(metric: str) -> bool:
+    """Return whether a smaller value of a metric is a better one."""
+    return any(word in metric for word in _BAD)
 
 
 def stacked_weights(samples: Sequence[Sample]) -> np.ndarray | None:

@@ -1,0 +1,161 @@
+"""A network that learns: optimiser, learning rate, precision and moving average."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch.optim.lr_scheduler import ReduceLROnPlateau
+from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
+
+from napari_im2im.errors import ModelError
+from napari_im2im.training.schedule import learning_rate_factor
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from lightning_fabric import Fabric
+
+    from napari_im2im.training.batches import LearningBatch
+    from napari_im2im.training.config import OptimizerConfig
+
+_PLATEAU_FACTOR = 0.5
+
+
+class Learner:
+    """Takes steps of the optimiser.
+
+    Parameters
+    ----------
+    network
+        As it starts.
+    config
+        Optimiser, schedule, moving average.
+    fabric
+        Device and precision.
+    """
+
+    def __init__(
+        self, network: torch.nn.Module, config: OptimizerConfig, fabric: Fabric
+    ) -> None:
+        self.config, self.fabric = config, fabric
+        self.average = _moving_average(network, config.ema) if config.ema else None
+        optimizer = torch.optim.AdamW(
+            network.parameters(),
+            lr=config.learning_rate,
+            weight_decay=config.weight_decay,
+        )
+        self.network, self.optimizer = fabric.setup(network, optimizer)
+        self.plateau = ReduceLROnPlateau(
+            self.optimizer.optimizer,
+            factor=_PLATEAU_FACTOR,
+            patience=config.plateau_patience,
+        )
+        self.judged = self.network
+        """What validation judges; its ``module`` is what packages hold."""
+        if self.average is not None:
+            self.judged = fabric.setup_module(self.average.module)
+
+    @property
+    def rate(self) -> float:
+        """The learning rate of the last step."""
+        rate: float = self.optimizer.param_groups[0]["lr"]
+        return rate
+
+    def follow_schedule(self, progress: float) -> None:
+        """Set the learning rate for a point of the training, from 0 to 1."""
+        if self.config.schedule == "plateau":
+            return
+        factor = learning_rate_factor(
+            progress, self.config.warmup, self.config.schedule
+        )
+        for group in self.optimizer.param_groups:
+            group["lr"] = self.config.learning_rate * factor
+
+    def follow_validation(self, score: float) -> None:
+        """Halve the learning rate where a score, smaller if better, stays."""
+        if self.config.schedule == "plateau":
+            self.plateau.step(score)
+
+    def learn(
+        self, batch: LearningBatch, loss: torch.nn.Module, parts: int
+    ) -> torch.Tensor:
+        """Take one step for a batch, of which a part is computed at a time.
+
+        Returns
+        -------
+        torch.Tensor
+            The loss of the batch, still on the device.
+        """
+        self.optimizer.zero_grad()
+        total = torch.zeros((), device=self.fabric.device)
+        for part in batch.parts(parts):
+            share = len(part) / len(batch)
+            value = share * loss(self.network(part.input), part.target, part.weight)
+            self.fabric.backward(value)
+            total += value.detach()
+        if self.config.gradient_clip is not None:
+            self.fabric.clip_gradients(
+                self.network,
+                self.optimizer,
+                max_norm=self.config.gradient_clip,
+                error_if_nonfinite=False,
+            )
+        self.optimizer.step()
+        if self.average is not None:
+            self.average.update_parameters(self.network.module)
+        return total
+
+    def forget_gradients(self) -> None:
+        """Free what a step that failed has left."""
+        self.optimizer.zero_grad()
+        if self.fabric.device.type == "cuda":
+            torch.cuda.empty_cache()
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return all that a checkpoint needs to go on."""
+        average = self.average
+        return {
+            "network": self.network.state_dict(),
+            "optimizer": self.optimizer.state_dict(),
+            "plateau": self.plateau.state_dict(),
+            "precision": self.fabric.strategy.precision.state_dict(),
+            "average": None if average is None else average.state_dict(),
+        }
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Go on from what `state_dict` returned.
+
+        Raises
+        ------
+        ModelError
+            If it is of another network.
+        """
+        try:
+            self.network.load_state_dict(state["network"])
+            self.optimizer.load_state_dict(state["optimizer"])
+            if self.average is not None:
+                self.average.load_state_dict(state["average"])
+        except (RuntimeError, ValueError, TypeError) as error:
+            raise ModelError(
+                "The checkpoint doesn't fit the network of its config: train anew."
+            ) from error
+        self.plateau.load_state_dict(state["plateau"])
+        self.fabric.strategy.precision.load_state_dict(state["precision"])
+
+
+def _moving_average(network: torch.nn.Module, decay: float) -> AveragedModel:
+    """Return a moving average of the weights that forgets the first ones soon.
+
+    The decay rises from 0.1, as in TensorFlow's moving average, so that a short
+    training isn't judged by the weights that it started from.
+    """
+
+    def update(averages: Any, weights: Any, _count: Any) -> None:
+        # Its own count stays on the CPU, so that no step waits for the device.
+        count = int(average.n_averaged)
+        rising = min(decay, (1 + count) / (10 + count))
+        get_ema_multi_avg_fn(rising)(averages, weights, count)
+
+    average = AveragedModel(network, multi_avg_fn=update)
+    return average
