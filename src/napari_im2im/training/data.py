@@ -75,7 +75,8 @@ class Layout:
     """How the axes of the images become channels, space and samples.
 
     ``input_channels`` and ``target_channels`` name the channels; ``folded`` says
-    which of both has a z axis that becomes channels of a 2D network.
+    which of both has a z axis that becomes channels of a 2D network. ``enlargement``
+    is how many pixels the target has for one of the input, along axes with several.
     """
 
     spatial_axes: tuple[str, ...]
@@ -84,10 +85,13 @@ class Layout:
     folded: frozenset[str] = frozenset()
     scale: Mapping[str, float] = field(default_factory=dict)
     units: Mapping[str, str] = field(default_factory=dict)
+    enlargement: Mapping[str, int] = field(default_factory=dict)
 
 
-def open_pairs(config: DataConfig) -> list[Pair]:
+def open_pairs(config: DataConfig, *, targets: bool = True) -> list[Pair]:
     """Open the files of a configuration, without reading their pixels.
+
+    Without ``targets`` each input is its own target.
 
     Raises
     ------
@@ -99,6 +103,12 @@ def open_pairs(config: DataConfig) -> list[Pair]:
     from napari_im2im.images.pairing import pair_files
     from napari_im2im.images.reading import open_image
 
+    if not targets and config.inputs:
+        images = [
+            open_image(path, axes=config.input_axes)
+            for path, _ in pair_files(config.inputs, config.inputs)
+        ]
+        return [(image, image) for image in images]
     if not config.inputs or not config.targets:
         raise DataError(
             "There are no images to learn from: name the input files in data.inputs "
@@ -118,7 +128,8 @@ def plan_layout(pairs: Sequence[Pair], config: TrainConfig) -> Layout:
 
     A z axis that input and target share is space for a 3D network, and one
     sample a plane for a 2D one; one that only the input or only the target has
-    becomes its channels. Time points are samples.
+    becomes its channels. Time points are samples. A task without targets takes each
+    input as its own.
 
     Raises
     ------
@@ -137,6 +148,7 @@ def plan_layout(pairs: Sequence[Pair], config: TrainConfig) -> Layout:
     )
     for pair in pairs:
         _check_pair(pair, spatial_axes, folded, config)
+    enlargement = _enlargement(pairs, spatial_axes, config)
     names = {
         role: _channel_names(image, role, role in folded, config.data)
         for role, image, _ in _roles(pairs[0])
@@ -150,6 +162,8 @@ def plan_layout(pairs: Sequence[Pair], config: TrainConfig) -> Layout:
                     f"{pairs[0][role == 'target'].name} has {len(names[role])}: "
                     "train on images with the same channels."
                 )
+    if _without_targets(config):
+        names["target"] = names["input"]
     first = pairs[0][0]
     return Layout(
         spatial_axes=spatial_axes,
@@ -158,6 +172,7 @@ def plan_layout(pairs: Sequence[Pair], config: TrainConfig) -> Layout:
         folded=folded,
         scale={a: first.scale[a] for a in spatial_axes if a in first.scale},
         units={a: first.units[a] for a in spatial_axes if a in first.units},
+        enlargement=enlargement,
     )
 
 
@@ -177,9 +192,7 @@ def load_samples(
         If pixels are not finite, or there is nothing to learn in them.
     """
     _check_memory(pairs)
-    loaded = [
-        _load_pair(pair, layout, config.data, name=pair[0].name) for pair in pairs
-    ]
+    loaded = [_load_pair(pair, layout, config, name=pair[0].name) for pair in pairs]
     arrays = [sample.input for samples in loaded for sample in samples]
     if all(_constant(arrays, channel) for channel in range(len(arrays[0]))):
         raise DataError(
@@ -187,6 +200,10 @@ def load_samples(
             "there is nothing to learn: choose another input."
         )
     return loaded
+
+
+def _without_targets(config: TrainConfig) -> bool:
+    return TASKS[config.task].target == "none"
 
 
 def _roles(pair: Pair) -> tuple[tuple[str, Image, Image], ...]:
@@ -237,6 +254,8 @@ def _check_pair(
                 f"The {role} {image.name} is {kind}, but a network learns "
                 f"intensities: convert {image.dtype} to numbers, or choose another."
             )
+    if _without_targets(config):
+        return
     if source is target:
         raise DataError(
             f"{source.name} is both input and target, so there is nothing to learn: "
@@ -244,7 +263,9 @@ def _check_pair(
         )
     for axis in ("time", "z", "y", "x"):
         sizes = [_long(image).get(axis, 1) for image in pair]
-        if sizes[0] != sizes[1] and not (axis == "z" and folded):
+        grows = axis in spatial_axes and TASKS[config.task].target == "image"
+        fits = sizes[1] % sizes[0] == 0 if grows else sizes[0] == sizes[1]
+        if not fits and not (axis == "z" and folded):
             space = [
                 a for a in ("time", "z", "y", "x") if any(a in _long(i) for i in pair)
             ]
@@ -256,6 +277,27 @@ def _check_pair(
                 f"is {shapes[1]} ({' × '.join(space)}): crop or resample them to the "
                 "same size."
             )
+
+
+def _enlargement(
+    pairs: Sequence[Pair], spatial_axes: tuple[str, ...], config: TrainConfig
+) -> dict[str, int]:
+    """Return how many times as many pixels all targets have, where they have more."""
+    if TASKS[config.task].target != "image":
+        return {}
+    factors = [
+        {a: target.sizes[a] // source.sizes[a] for a in spatial_axes}
+        for source, target in pairs
+    ]
+    for pair, found in zip(pairs, factors, strict=True):
+        if found != factors[0]:
+            times = [" × ".join(map(str, f.values())) for f in (found, factors[0])]
+            raise DataError(
+                f"The target {pair[1].name} has {times[0]} times the pixels of its "
+                f"input, but {pairs[0][1].name} has {times[1]} times: train on images "
+                "with one factor."
+            )
+    return {axis: factor for axis, factor in factors[0].items() if factor > 1}
 
 
 def _channel_names(
@@ -301,10 +343,13 @@ def _check_memory(pairs: Sequence[Pair]) -> None:
 
 
 def _load_pair(
-    pair: Pair, layout: Layout, config: DataConfig, name: str
+    pair: Pair, layout: Layout, config: TrainConfig, name: str
 ) -> list[Sample]:
+    if _without_targets(config):
+        pixels = _read(pair[0], "input", layout, config.data)
+        return [Sample(x, x, name) for x in pixels]
     source, target = (
-        _read(image, role, layout, config) for role, image, _ in _roles(pair)
+        _read(image, role, layout, config.data) for role, image, _ in _roles(pair)
     )
     if source.shape == target.shape and np.array_equal(source, target):
         raise DataError(

@@ -18,6 +18,7 @@ from napari_im2im.training.preparation import check_batch, prepare
 from napari_im2im.training.run_folder import disk_bytes
 from napari_im2im.training.sampling import PatchSampler
 from napari_im2im.training.schedule import StepPlan
+from napari_im2im.training.tasks.catalogue import TASKS
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
@@ -107,9 +108,10 @@ def forecast_training(
             "A dry run is of a new training: leave out resume, or the dry run."
         )
     fabric = open_fabric(config)
-    opened = open_pairs(config.data) if pairs is None else pairs
+    if pairs is None:
+        pairs = open_pairs(config.data, targets=TASKS[config.task].target != "none")
     preparation = prepare(
-        config, opened, on_cpu=fabric.device.type == "cpu", trusted=trusted
+        config, pairs, on_cpu=fabric.device.type == "cpu", trusted=trusted
     )
     check_batch(preparation)
     folder = config.output or runs_folder()

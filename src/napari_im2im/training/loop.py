@@ -11,6 +11,7 @@ from napari_im2im.training.devices import device_name, open_fabric
 from napari_im2im.training.preparation import check_batch, prepare
 from napari_im2im.training.record import RunRecord
 from napari_im2im.training.run_folder import RunFolder, disk_bytes
+from napari_im2im.training.tasks.catalogue import TASKS
 from napari_im2im.training.trainer import Trainer
 
 if TYPE_CHECKING:
@@ -65,9 +66,10 @@ def train_events(
             stored = stored.model_copy(update={"effort": config.effort})
         config, state = stored, run.load_checkpoint()
     fabric = open_fabric(config)
-    opened = open_pairs(config.data) if pairs is None else pairs
+    if pairs is None:
+        pairs = open_pairs(config.data, targets=TASKS[config.task].target != "none")
     preparation = prepare(
-        config, opened, on_cpu=fabric.device.type == "cpu", trusted=trusted
+        config, pairs, on_cpu=fabric.device.type == "cpu", trusted=trusted
     )
     check_batch(preparation)
     if run is None:

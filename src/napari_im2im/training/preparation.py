@@ -120,6 +120,9 @@ def prepare(
     _check_validation(split, sizes)
     input_scaling, notes = _input_scaling(config, start, split.training)
     notes += task.learn(split.training, start)
+    if layout.enlargement:
+        times = ", ".join(f"{n} times along {a}" for a, n in layout.enlargement.items())
+        notes.append(f"The targets have more pixels ({times}): the model enlarges.")
     return Preparation(
         config=config,
         layout=layout,
@@ -158,6 +161,7 @@ def _network(
         "out_channels": len(task.output_names),
         "scale": layout.scale,
         "patch": config.patch,
+        "enlarge": layout.enlargement,
     }
     torch.manual_seed(config.seed)
     network = build_network(config.network, **arguments)

@@ -154,7 +154,7 @@ def stacked_weights(samples: Sequence[Sample]) -> np.ndarray | None:
         return None
     return np.stack(
         [
-            np.ones((1, *sample.spatial_shape), np.float32)
+            np.ones((1, *sample.target.shape[1:]), np.float32)
             if sample.weight is None
             else np.asarray(sample.weight, np.float32)
             for sample in samples
