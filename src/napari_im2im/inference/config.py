@@ -41,7 +41,9 @@ class PredictConfig(BaseModel):
     )
     objects: ObjectsConfig = Field(default_factory=ObjectsConfig)
     device: str = Field("auto", description="auto, cpu, cuda, cuda:0, mps …")
-    engine: Literal["auto", "openvino", "onnxruntime", "torchscript", "torch"] = Field(
+    engine: Literal[
+        "auto", "openvino", "onnxruntime", "torchscript", "torch", "keras"
+    ] = Field(
         "auto", description="auto: the fastest that reproduces the model's own test."
     )
     precision: Literal["float32", "bfloat16", "float16"] = Field(

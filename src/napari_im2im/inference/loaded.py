@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -37,7 +38,7 @@ class LoadedModel:
         from napari_im2im.models.custom_steps import load_custom_steps
 
         self.package = load_custom_steps(package, trusted=trusted)
-        self._config = config
+        self.config = config
         self._trusted = trusted
         self._loaded: dict[tuple[str, str], Runtime] = {}
 
@@ -60,7 +61,7 @@ class LoadedModel:
         ModelError
             If it can't be loaded; `TrustError` if it needs code nobody agreed to.
         """
-        return self._load(engine or self._config.engine, self._config.precision)
+        return self._load(engine or self.config.engine, self.config.precision)
 
     @property
     def measuring(self) -> Callable[[Sequence[np.ndarray | None]], list[np.ndarray]]:
@@ -78,6 +79,7 @@ class LoadedModel:
         self._loaded.clear()
 
     def _load(self, engine: str, precision: str) -> Runtime:
+        from napari_im2im.inference.reproduction import reproduces
         from napari_im2im.models.runtimes import load_runtime
 
         key = engine, precision
@@ -85,8 +87,9 @@ class LoadedModel:
             self._loaded[key] = load_runtime(
                 self.package,
                 engine=engine,
-                device=self._config.device,
+                device=self.config.device,
                 precision=precision,
                 trusted=self._trusted,
+                check=partial(reproduces, self.package),
             )
         return self._loaded[key]

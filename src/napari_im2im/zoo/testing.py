@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -16,8 +16,9 @@ from napari_im2im.events import (
     Progress,
     TileDone,
 )
-from napari_im2im.images.image import AXES, SPATIAL_AXES, Image
+from napari_im2im.images.image import SPATIAL_AXES
 from napari_im2im.inference.config import PredictConfig
+from napari_im2im.inference.reproduction import image_of_tensor, tensor_of_image
 from napari_im2im.models.custom_steps import load_custom_steps
 from napari_im2im.models.runtimes import load_runtime, usable_engines
 from napari_im2im.models.tensors import FixedSize
@@ -32,9 +33,9 @@ from napari_im2im.zoo.comparison import (
 if TYPE_CHECKING:
     from collections.abc import Collection, Generator, Mapping, Sequence
 
+    from napari_im2im.images.image import Image
     from napari_im2im.models.package import ModelPackage
     from napari_im2im.models.runtimes import Runtime
-    from napari_im2im.models.tensors import TensorSpec
 
 _OWN_ENGINES = {
     "onnx": "onnxruntime",
@@ -151,7 +152,7 @@ def reproduction_events(
         yield Message(package.note)
     package = load_custom_steps(package, trusted=trusted)
     images = [
-        _image(spec, array)
+        image_of_tensor(spec, array)
         for spec, array in zip(package.inputs, package.test_inputs(), strict=True)
     ]
     expected = package.test_outputs()
@@ -195,7 +196,7 @@ def _test_format(
             tolerance_of(package, spec.id, weights_format) for spec in package.outputs
         ]
         whole = tuple(
-            compare(spec.id, array, _in_order(spec, image, array), tolerance)
+            compare(spec.id, array, tensor_of_image(spec, image), tolerance)
             for spec, array, image, tolerance in zip(
                 package.outputs, expected, outputs, tolerances, strict=True
             )
@@ -266,37 +267,6 @@ def _predict(
         elif isinstance(event, TileDone):
             yield Progress(event.index, event.total, "tiles")
     return outputs, halo
-
-
-def _image(spec: TensorSpec, array: np.ndarray) -> Image:
-    """Return a test tensor as an image; a batch becomes a time series."""
-    names = list(spec.axis_names)
-    if "batch" in names:
-        batch = names.index("batch")
-        if array.shape[batch] == 1:
-            array = array.squeeze(batch)
-            names.remove("batch")
-        elif "time" not in names:
-            names[batch] = "time"
-    strange = [name for name in names if name not in AXES]
-    if strange:
-        raise ModelError(
-            f"The test tensor of {spec.id} has an axis {strange[0]!r}: it is no image "
-            "and can't be tested here."
-        )
-    return Image(array, tuple(names), name=spec.id)
-
-
-def _in_order(spec: TensorSpec, image: Image, expected: np.ndarray) -> np.ndarray:
-    """Return an output with the axes of its tensor."""
-    names = list(spec.axis_names)
-    if "batch" in names and "time" in image.axes and "time" not in names:
-        names[names.index("batch")] = "time"
-    axes: list[Any] = [name for name in names if name != "batch"]
-    array = image.read(axes=axes)
-    if "batch" in names:
-        array = np.expand_dims(array, names.index("batch"))
-    return array
 
 
 def _sizes(image: Image) -> dict[str, int]:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -8,7 +9,7 @@ import torch
 
 from napari_im2im.errors import ConfigError, ModelError
 from napari_im2im.models.package import load_package
-from napari_im2im.models.runtimes import load_runtime, usable_engines
+from napari_im2im.models.runtimes import load_runtime, loading, usable_engines
 from napari_im2im.models.runtimes.openvino_engine import OpenVinoRuntime
 from napari_im2im.models.runtimes.torch_engine import load_network
 from packages import (
@@ -118,19 +119,26 @@ def test_an_engine_with_another_result_is_not_used(
     assert load_runtime(package, device="cpu", engine="openvino").engine == "openvino"
 
 
-def test_a_check_decides_where_one_is_given(smooth_folder: Path) -> None:
+@pytest.mark.parametrize("agrees", [True, False])
+def test_weights_of_a_framework_that_is_not_here_are_checked(
+    smooth_folder: Path, monkeypatch: pytest.MonkeyPatch, agrees: bool
+) -> None:
+    monkeypatch.delitem(loading._OWN_ENGINE, "torchscript")
+    package = load_package(smooth_folder)
+    only = replace(package, weights={"torchscript": package.weights["torchscript"]})
     asked: list[str] = []
 
-    def only_torchscript(runtime: Runtime) -> bool:
+    def check(runtime: Runtime) -> bool:
         asked.append(runtime.engine)
-        return runtime.engine == "torchscript"
+        return agrees
 
-    runtime = load_runtime(
-        load_package(smooth_folder), device="cpu", check=only_torchscript
-    )
-
-    assert runtime.engine == "torchscript"
-    assert asked == ["openvino", "openvino", "onnxruntime", "torchscript"]
+    if agrees:
+        load_runtime(only, device="cpu", check=check).close()
+    else:
+        with pytest.raises(ModelError, match="openvino gives another result"):
+            load_runtime(only, device="cpu", check=check)
+    assert asked == ["openvino"] if agrees else ["openvino", "torchscript"]
+    load_runtime(only, device="cpu", engine="torchscript", check=check).close()
 
 
 def test_a_checked_conversion_is_kept_and_survives_damage(

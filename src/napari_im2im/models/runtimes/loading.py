@@ -83,8 +83,8 @@ def load_runtime(
         sha256 of the Python files, and ``module:callable`` of the libraries, that
         the user agreed to run.
     check
-        Whether a runtime reproduces the test tensors; default: it agrees with the
-        weights' own engine.
+        Whether a runtime reproduces the test tensors: asked with ``"auto"`` where
+        the weights' own framework isn't there to compare with.
 
     Raises
     ------
@@ -120,7 +120,10 @@ def load_runtime(
         ):
             return runtime
         _logger.info("%s doesn't reproduce %s", candidate[0], package.name)
-        reasons.append(f"{candidate[0]} gives another result than {candidate[1]}")
+        reasons.append(
+            f"{candidate[0]} gives another result than its {candidate[1]} weights "
+            "should."
+        )
         runtime.close()
     raise ModelError(f"{package.name} can't be run: {' '.join(reasons)}")
 
@@ -210,12 +213,13 @@ def _reproduces(
     """Return whether a runtime computes what the weights' own engine does."""
     if getattr(runtime, "verified", False):
         return True
-    if check is not None:
+    own = _OWN_ENGINE.get(runtime.weights_format)
+    if own == runtime.engine or (own is None and check is None):
+        return True
+    if own is None:
+        assert check is not None
         agrees = check(runtime)
     else:
-        own = _OWN_ENGINE.get(runtime.weights_format, runtime.engine)
-        if own == runtime.engine:
-            return True
         reference = _load(
             package, own, runtime.weights_format, device, precision, trusted
         )
