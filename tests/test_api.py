@@ -1,11 +1,13 @@
 """Training and predicting from Python."""
 
+import dask.array
 import numpy as np
 import pytest
+import xarray
 
 import napari_im2im
 from napari_im2im.errors import ConfigError, DataError, ModelError
-from napari_im2im.events import NewBest, TileDone
+from napari_im2im.events import NewBest, PredictionFinished, TileDone
 from napari_im2im.images import Image
 
 QUICK = {
@@ -82,3 +84,63 @@ def test_an_unknown_option_names_the_nearest(pixels):
 def test_an_unknown_model_is_a_sentence():
     with pytest.raises(ModelError, match="There is no file and no model named"):
         napari_im2im.load_model("no-such-model")
+
+
+def test_a_preset_fills_in_what_is_not_said(pixels, tmp_path):
+    quick = {key: value for key, value in QUICK.items() if key != "network"}
+    options = {**quick, "output": tmp_path, "name": "preset"}
+    options["network"] = {"kwargs": {"channels": [4, 8, 8]}}
+    model = napari_im2im.train(
+        pixels, 2 * pixels, preset="restoration-2d", progress=False, **options
+    )
+    stored = model.config["training"]
+    assert stored["optimizer"]["learning_rate"] == 4e-4
+    assert stored["network"]["name"] == "UNet"
+    with pytest.raises(ConfigError, match="did you mean restoration-2d"):
+        napari_im2im.train(pixels, pixels, preset="restoratoin-2d")
+
+
+def test_a_data_array_goes_in_and_comes_out(trained, pixels):
+    model, _ = trained
+    micrometers = xarray.Variable("x", np.arange(80) * 0.5, {"units": "micrometer"})
+    image = xarray.DataArray(pixels[None], {"x": micrometers}, ["T", "y", "x"])
+    result = napari_im2im.predict(model, image, progress=False)
+    assert isinstance(result, xarray.DataArray)
+    assert result.dims == ("T", "y", "x")
+    np.testing.assert_array_equal(result.coords["x"], image.coords["x"])
+    expected = napari_im2im.predict(model, pixels)
+    np.testing.assert_allclose(result.values[0], expected, rtol=1e-5)
+    part = napari_im2im.predict(model, image.transpose(), region={"x": (8, 72)})
+    assert part.dims == ("x", "y", "T")
+    assert float(part.coords["x"][1] - part.coords["x"][0]) == 0.5
+    with pytest.raises(DataError, match="dimensions T, rows, x"):
+        napari_im2im.predict(model, image.rename(y="rows"))
+
+
+def test_axes_may_be_names(trained, pixels):
+    model, _ = trained
+    image = dask.array.from_array(pixels[None], chunks=64)
+    result = napari_im2im.predict(model, image, axes=("channel", "y", "x"))
+    np.testing.assert_allclose(
+        result[0], napari_im2im.predict(model, pixels), rtol=1e-5
+    )
+
+
+def test_a_job_can_be_looped_over(pixels, tmp_path):
+    seen = []
+    for event in napari_im2im.train_events(
+        pixels, 2 * pixels, **QUICK, output=tmp_path, name="loop"
+    ):
+        seen.append(event)
+        if isinstance(event, NewBest):
+            break
+    model = seen[-1].package
+    events = list(napari_im2im.predict_events(model, pixels))
+    assert isinstance(events[-1], PredictionFinished)
+
+
+def test_a_bar_shows_how_far_a_job_is(trained, pixels, capsys):
+    napari_im2im.predict(trained[0], pixels, progress=True)
+    assert "Predicting: 100%" in capsys.readouterr().err
+    napari_im2im.predict(trained[0], pixels)
+    assert capsys.readouterr().err == ""

@@ -15,10 +15,21 @@ _PUBLIC = {
     "load_model": "napari_im2im.api",
     "open_image": "napari_im2im.images",
     "predict": "napari_im2im.api",
+    "predict_events": "napari_im2im.api",
     "train": "napari_im2im.api",
+    "train_events": "napari_im2im.api",
 }
 
-__all__ = ["Image", "evaluate", "load_model", "open_image", "predict", "train"]
+__all__ = [
+    "Image",
+    "evaluate",
+    "load_model",
+    "open_image",
+    "predict",
+    "predict_events",
+    "train",
+    "train_events",
+]
 __version__ = "0.1.0"
 
 

@@ -17,7 +17,12 @@ from napari_im2im.evaluation.job import (
 )
 from napari_im2im.events import Message
 from napari_im2im.images import Image, open_image, save_image
-from packages import write_smooth_package
+from napari_im2im.models import runtimes
+from napari_im2im.models.runtimes import load_runtime
+from packages import (
+    write_smooth_package,
+    write_two_input_package,
+)
 
 
 @pytest.fixture
@@ -133,3 +138,81 @@ def test_a_model_is_evaluated_by_what_it_predicts(tmp_path):
     result = napari_im2im.evaluate(image, truth + 0.5, model=model)
     assert result.summaries[0].mean["mae"] == pytest.approx(0.5, rel=1e-3)
     assert result.summaries[0].mean["pcc"] == pytest.approx(1, abs=1e-4)
+
+
+def labels(shift=0):
+    image = np.zeros((64, 64), np.uint16)
+    for number, corner in enumerate([4, 24, 44], start=1):
+        image[corner + shift : corner + shift + 12, corner : corner + 12] = number
+    return image
+
+
+def test_classes_are_measured_by_dice_and_iou():
+    truth, prediction = labels() > 0, labels(3) > 0
+    result = napari_im2im.evaluate(
+        prediction.astype("uint8"), 2 * truth.astype("uint8"), metrics="masks"
+    )
+    assert {each.channel: each.metrics["dice"] for each in result.scores} == {
+        "1": 0,
+        "2": 0,
+    }
+    same = napari_im2im.evaluate(labels(3), labels(), metrics="masks")
+    assert {each.channel for each in same.scores} == {"1", "2", "3"}
+    assert same.summaries[0].mean["dice"] == pytest.approx(0.75)
+    assert "Labels are compared as they are" in same.normalization
+
+
+def test_objects_are_measured_by_precision_splits_and_merges(tmp_path):
+    both = [labels(3), labels()], [labels(), labels()]
+    result = napari_im2im.evaluate(
+        *both, metrics="objects", output=tmp_path, error_maps=True
+    )
+    first = result.scores[0].metrics
+    assert (first["ap 0.5"], first["ap 0.7"], first["objects"]) == (1, 0, 3)
+    assert result.summaries[0].mean["f1 0.5"] == 1
+    assert (tmp_path / "charts" / "ap-0.5.png").exists()
+    error = open_image(next((tmp_path / "errors").glob("1*")))
+    assert np.asarray(error.data).max() == 1
+
+
+def test_intensities_are_no_labels():
+    pixels = np.random.default_rng(0).normal(size=(40, 40))
+    with pytest.raises(DataError, match="no labels"):
+        napari_im2im.evaluate(pixels, pixels, metrics="objects")
+    many = np.arange(1600).reshape(40, 40)
+    with pytest.raises(DataError, match="metrics 'objects'"):
+        napari_im2im.evaluate(many, many, metrics="masks")
+
+
+def test_a_model_of_two_inputs_takes_a_pattern_for_each(tmp_path):
+    model = write_two_input_package(tmp_path / "model")
+    random = np.random.default_rng(0)
+    images = [random.normal(size=(40, 48)).astype("float32") for _ in range(2)]
+    truth = napari_im2im.predict(model, images) + 0.5
+    named = {"in_a": images[0], "in_b": images[1], "truth": truth}
+    for name, pixels in named.items():
+        axes = ("y", "x") if pixels.ndim == 2 else ("channel", "y", "x")
+        save_image(Image(pixels, axes), tmp_path / f"1_{name}.ome.tif")
+    patterns = [str(tmp_path / f"*_in_{letter}.ome.tif") for letter in "ab"]
+    job = {"model": model, "keep_predictions": True, "output": tmp_path / "out"}
+    result = napari_im2im.evaluate(patterns, str(tmp_path / "*_truth*"), **job)
+    assert result.summaries[0].mean["mae"] == pytest.approx(0.5, rel=1e-3)
+    assert (tmp_path / "out" / "per_image" / "1_in_a.ome.tif").exists()
+    arrays = napari_im2im.evaluate([tuple(images)], [truth], model=model)
+    assert arrays.summaries[0].mean["mae"] == pytest.approx(0.5, rel=1e-3)
+    with pytest.raises(ConfigError, match="name 2 inputs, not 1"):
+        napari_im2im.evaluate(patterns[:1], str(tmp_path / "*_truth*"), model=model)
+
+
+def test_the_model_is_loaded_once_with_what_is_trusted(tmp_path, monkeypatch):
+    model = write_smooth_package(tmp_path / "model")
+    image = np.random.default_rng(0).normal(size=(40, 48)).astype("float32")
+    loaded = []
+
+    def load(package, **options):
+        loaded.append(options["trusted"])
+        return load_runtime(package, **options)
+
+    monkeypatch.setattr(runtimes, "load_runtime", load)
+    napari_im2im.evaluate([image] * 2, [image] * 2, model=model, trusted=["f" * 64])
+    assert loaded == [["f" * 64]]

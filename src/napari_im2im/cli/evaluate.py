@@ -23,13 +23,19 @@ if TYPE_CHECKING:
 class Evaluate(JsonOption, EvaluateConfig):
     """Compare predictions, or a model, with the truth.
 
-    PSNR, SSIM, MS-SSIM, PCC and MAE of each image and channel, and their means
-    over groups of images.
+    PSNR, SSIM, MS-SSIM, PCC and MAE of each image and channel; for masks Dice and
+    IoU of each class, for objects average precision and F1; and their means over
+    groups of images.
     """
 
     config: Path | None = Field(
         None,
         description="YAML file with any of these keys; options override it.",
+    )
+
+    trust: list[str] = Field(
+        default_factory=list,
+        description="SHA-256 of the code of the model that may run.",
     )
 
     def run(self) -> None:
@@ -48,11 +54,13 @@ class Evaluate(JsonOption, EvaluateConfig):
         from napari_im2im.cli.console import follow, results, status
         from napari_im2im.evaluation.job import EvaluationFinished, evaluate_events
 
-        values = self.model_dump(exclude={"config", "json_lines"}, exclude_unset=True)
+        own = {"config", "json_lines", "trust"}
+        values = self.model_dump(exclude=own, exclude_unset=True)
         if self.model:
             values["model"] = str(load_model(self.model).path)
         job = EvaluateConfig.model_validate(values)
-        last = follow(evaluate_events(job), "Evaluating", json_lines=self.json_lines)
+        events = evaluate_events(job, trusted=self.trust)
+        last = follow(events, "Evaluating", json_lines=self.json_lines)
         if not isinstance(last, EvaluationFinished):
             return
         if not self.json_lines:
@@ -72,14 +80,21 @@ def summary_table(finished: EvaluationFinished) -> Table:
 
     first = finished.summaries[0]
     table = Table("Group", "Channel", "Images", box=None, pad_edge=False)
-    for metric in first.mean:
-        table.add_column(_LABELS[metric], justify="right")
+    for metric in _shown(first):
+        table.add_column(_LABELS.get(metric, metric), justify="right")
     for summary in finished.summaries:
         table.add_row(
             summary.group, summary.channel, str(summary.images), *_cells(summary)
         )
     return table
 
+
+def _shown(summary: Summary) -> list[str]:
+    """Return the metrics that fit a terminal; the tables on disk have all."""
+    return [name for name in summary.mean if name not in _ON_DISK_ONLY]
+
+
+_ON_DISK_ONLY = {f"{name} {t}" for name in ("ap", "f1") for t in (0.6, 0.7, 0.8)}
 
 _LABELS: Mapping[str, str] = {
     "psnr": "PSNR (dB)",
@@ -89,12 +104,19 @@ _LABELS: Mapping[str, str] = {
     "mae": "MAE",
     "euclidean": "Euclidean",
     "cosine": "Cosine",
+    "dice": "Dice",
+    "iou": "IoU",
+    "ap": "AP",
+    "ap 0.5": "AP 0.5",
+    "ap 0.9": "AP 0.9",
+    "f1 0.5": "F1 0.5",
+    "f1 0.9": "F1 0.9",
 }
 
 
 def _cells(summary: Summary) -> Iterator[str]:
-    for metric, mean in summary.mean.items():
-        std = summary.std[metric]
+    for metric in _shown(summary):
+        mean, std = summary.mean[metric], summary.std[metric]
         # NaN is unequal to itself.
         spread = f" ± {std:.2g}" if std == std else ""
         yield f"{mean:.4g}{spread}" if mean == mean else "–"

@@ -9,6 +9,7 @@ from typing import Annotated, Literal, Self
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 Normalization = Literal["none", "percentiles", "lightmycells"]
+Metrics = Literal["auto", "intensity", "masks", "objects"]
 Percentile = Annotated[float, Field(ge=0, le=100)]
 
 
@@ -26,7 +27,8 @@ class EvaluateConfig(BaseModel):
     )
     inputs: list[str] = Field(
         default_factory=list,
-        description="Files or glob patterns of what the model is applied to.",
+        description="Files or glob patterns of what the model is applied to; for a "
+        "model that reads several images, one pattern for each.",
     )
     truth: list[str] = Field(
         default_factory=list,
@@ -44,6 +46,12 @@ class EvaluateConfig(BaseModel):
     truth_channels: list[int] | None = Field(
         None, description="Channels of the truth, in the same order; default: all."
     )
+    metrics: Metrics = Field(
+        "auto",
+        description="intensity: PSNR, SSIM, MS-SSIM, PCC, MAE; masks: Dice and IoU of "
+        "each class; objects: average precision and F1 at IoU 0.5 to 0.9, splits and "
+        "merges; auto: what the model is for, else intensity.",
+    )
     normalization: Normalization = Field(
         "none",
         description="none: in the units of the truth, whose range is the data range; "
@@ -59,10 +67,14 @@ class EvaluateConfig(BaseModel):
         "the truth names the group; default: the folder.",
     )
     output: Path | None = Field(
-        None, description="Folder for metrics.csv and summary.csv; default: none."
+        None,
+        description="Folder for metrics.csv, summary.csv and charts; default: none.",
     )
     error_maps: bool = Field(
         False, description="Write prediction minus truth as OME-TIFF into the output."
+    )
+    keep_predictions: bool = Field(
+        False, description="With a model: write its predictions into the output."
     )
     overwrite: bool = Field(False, description="Replace results that exist.")
     device: str = Field("auto", description="Of the model: auto, cpu, cuda, mps …")
@@ -89,6 +101,7 @@ class EvaluateConfig(BaseModel):
 
     @model_validator(mode="after")
     def _maps_need_a_folder(self) -> Self:
-        if self.error_maps and self.output is None:
-            raise ValueError("error maps need a folder: name it with output")
+        if self.output is None and (self.error_maps or self.keep_predictions):
+            what = "error maps" if self.error_maps else "predictions"
+            raise ValueError(f"{what} need a folder: name it with output")
         return self

@@ -2,27 +2,21 @@
 
 from __future__ import annotations
 
-import math
 import re
-from dataclasses import dataclass, field, replace
+from contextlib import nullcontext
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-import numpy as np
-import psutil
-
-from napari_im2im.errors import ConfigError, DataError, Im2ImError, ImageError
+from napari_im2im.errors import ConfigError, DataError, Im2ImError
+from napari_im2im.evaluation.comparing import compare
+from napari_im2im.evaluation.plots import draw_scores
 from napari_im2im.evaluation.report import (
     ImageScores,
     Summary,
     summarize,
     write_table,
 )
-from napari_im2im.evaluation.scores import (
-    CHALLENGE_PERCENTILES,
-    SMALLEST_MS_SSIM,
-    normalize,
-    score,
-)
+from napari_im2im.evaluation.scores import CHALLENGE_PERCENTILES
 from napari_im2im.events import (
     Event,
     Message,
@@ -31,25 +25,31 @@ from napari_im2im.events import (
     TileDone,
 )
 from napari_im2im.folders import check_writable
+from napari_im2im.images.atomic import replaced_when_done
+from napari_im2im.images.image import Image
 from napari_im2im.images.pairing import pair_files
 from napari_im2im.images.reading import open_image
 from napari_im2im.images.writing import save_image
+from napari_im2im.inference.config import PredictConfig
+from napari_im2im.inference.loaded import LoadedModel
+from napari_im2im.inference.prediction import predict_events
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Generator, Sequence
+    from collections.abc import Callable, Collection, Generator, Sequence
     from pathlib import Path
 
-    from napari_im2im.evaluation.config import EvaluateConfig
-    from napari_im2im.images.image import Image
+    from napari_im2im.evaluation.config import EvaluateConfig, Metrics
 
-_AXES = ("channel", "time", "z", "y", "x")
-_BYTES_PER_PIXEL = 64
-"""What comparing a channel needs for each of its pixels, SSIM above all."""
+_METRICS_OF_TASK: dict[str, Metrics] = {
+    "semantic": "masks",
+    "instances": "objects",
+    "embedding": "objects",
+}
 
 
 @dataclass(frozen=True)
 class ImageScored(Event):
-    """An image is compared; one item for each of its channels."""
+    """An image is compared; one item for each of its channels or classes."""
 
     scores: tuple[ImageScores, ...]
 
@@ -66,7 +66,7 @@ class ImageFailed(Event):
 class EvaluationFinished(Event):
     """All images are compared.
 
-    ``files`` are the tables and error maps that were written, ``normalization``
+    ``files`` are the tables, charts and images that were written, ``normalization``
     says in a sentence what was done to the pixels first.
     """
 
@@ -83,7 +83,7 @@ class _Comparison:
 
     name: str
     group: str
-    first: Callable[[], Image]
+    first: Callable[[], list[Image]]
     truth: Callable[[], Image]
 
 
@@ -95,7 +95,10 @@ class _Results:
 
 
 def evaluate_events(
-    config: EvaluateConfig, pairs: Sequence[tuple[Image, Image]] | None = None
+    config: EvaluateConfig,
+    pairs: Sequence[tuple[Image | Sequence[Image], Image]] | None = None,
+    *,
+    trusted: Collection[str] = (),
 ) -> Generator[Event]:
     """Compare predictions with the truth; closing the generator stops it.
 
@@ -104,8 +107,10 @@ def evaluate_events(
     config
         What to compare, and how.
     pairs
-        Predictions (with a model: its inputs) and truths; default: the files of
-        ``config``, paired by their names.
+        Predictions (with a model: its input, or inputs) and truths; default: the
+        files of ``config``, paired by their names.
+    trusted
+        sha256 of the code of the model that may run.
 
     Yields
     ------
@@ -119,46 +124,43 @@ def evaluate_events(
         If nothing is named to compare, or the results exist already.
     DataError
         If files don't pair, or not a single image could be compared.
+    ModelError
+        If the model can't be loaded.
     """
     _check_output(config)
-    comparisons = _comparisons(config, pairs)
-    results = _Results()
-    for number, comparison in enumerate(comparisons):
-        yield Progress(number, len(comparisons), comparison.name)
-        try:
-            first = comparison.first()
-            if config.model:
-                first = yield from _predicted(config, first)
-            scores = yield from _compare(config, comparison, first, results)
-        except Im2ImError as error:
-            results.failed.append(ImageFailed(comparison.name, str(error)))
-            yield results.failed[-1]
-        else:
-            results.scores += scores
-            yield ImageScored(tuple(scores))
+    with _loaded(config, trusted) as loaded:
+        inputs = len(loaded.package.inputs) if loaded is not None else 1
+        comparisons = _comparisons(config, pairs, inputs)
+        metrics = _metrics(config, loaded)
+        results = _Results()
+        for number, comparison in enumerate(comparisons):
+            yield Progress(number, len(comparisons), comparison.name)
+            try:
+                yield from _evaluate(config, metrics, comparison, loaded, results)
+            except Im2ImError as error:
+                results.failed.append(ImageFailed(comparison.name, str(error)))
+                yield results.failed[-1]
     yield Progress(len(comparisons), len(comparisons), "")
     if not results.scores:
         raise DataError(f"Nothing could be compared: {results.failed[0].reason}")
     summaries = summarize(results.scores)
     if config.output is not None:
-        tables = {
-            "metrics.csv": [each.row() for each in results.scores],
-            "summary.csv": [each.row() for each in summaries],
-        }
-        results.files += [
-            write_table(config.output / name, rows) for name, rows in tables.items()
-        ]
+        results.files += _write(config.output, results.scores, summaries)
     yield EvaluationFinished(
         tuple(results.scores),
         tuple(summaries),
         tuple(results.failed),
-        describe_normalization(config),
+        describe_normalization(config, metrics),
         tuple(results.files),
     )
 
 
-def describe_normalization(config: EvaluateConfig) -> str:
+def describe_normalization(
+    config: EvaluateConfig, metrics: Metrics = "intensity"
+) -> str:
     """Return what is done to the pixels before they are compared."""
+    if metrics != "intensity":
+        return f"Labels are compared as they are, as {metrics}."
     if config.normalization == "none":
         return (
             "Not normalised: in the units of the truth, whose largest minus smallest "
@@ -173,6 +175,26 @@ def describe_normalization(config: EvaluateConfig) -> str:
     if challenge:
         return f"{text}not clipped; the larger range of both is the data range."
     return f"{text}clipped to 0 to 1; the data range is 1."
+
+
+def _loaded(
+    config: EvaluateConfig, trusted: Collection[str]
+) -> LoadedModel | nullcontext[None]:
+    """Return the model of an evaluation, loaded once for all its images."""
+    if not config.model:
+        return nullcontext()
+    from napari_im2im.models.package import load_package
+
+    job = PredictConfig(model=config.model, device=config.device)
+    return LoadedModel(load_package(config.model), job, trusted)
+
+
+def _metrics(config: EvaluateConfig, loaded: LoadedModel | None) -> Metrics:
+    """Return what to measure, which the model's task decides."""
+    if config.metrics != "auto":
+        return config.metrics
+    task = loaded.package.config.get("task", {}) if loaded is not None else {}
+    return _METRICS_OF_TASK.get(task.get("name", ""), "intensity")
 
 
 def _check_output(config: EvaluateConfig) -> None:
@@ -190,16 +212,13 @@ def _check_output(config: EvaluateConfig) -> None:
 
 
 def _comparisons(
-    config: EvaluateConfig, pairs: Sequence[tuple[Image, Image]] | None
+    config: EvaluateConfig,
+    pairs: Sequence[tuple[Image | Sequence[Image], Image]] | None,
+    inputs: int,
 ) -> list[_Comparison]:
     if pairs is not None:
         return [
-            _Comparison(
-                f"{number} {first.name}",
-                "",
-                lambda image=first: image,  # type: ignore[misc]
-                lambda image=truth: image,  # type: ignore[misc]
-            )
+            _in_memory(number, first, truth)
             for number, (first, truth) in enumerate(pairs, start=1)
         ]
     named = config.inputs if config.model else config.predictions
@@ -208,17 +227,42 @@ def _comparisons(
             "Name the truth and either predictions, or a model and its inputs, to "
             "compare with it."
         )
-    files = pair_files(named, config.truth)
-    names = _names([first for first, _ in files])
+    files = _paired(named, config.truth, inputs)
+    names = _names([firsts[0] for firsts, _ in files])
     return [
         _Comparison(
             name,
             _group(config.group, truth),
-            lambda path=first: open_image(path, axes=config.axes),  # type: ignore[misc]
+            lambda paths=firsts: [open_image(p, axes=config.axes) for p in paths],  # type: ignore[misc]
             lambda path=truth: open_image(path, axes=config.truth_axes),  # type: ignore[misc]
         )
-        for name, (first, truth) in zip(names, files, strict=True)
+        for name, (firsts, truth) in zip(names, files, strict=True)
     ]
+
+
+def _in_memory(
+    number: int, first: Image | Sequence[Image], truth: Image
+) -> _Comparison:
+    images = [first] if isinstance(first, Image) else list(first)
+    return _Comparison(f"{number} {images[0].name}", "", lambda: images, lambda: truth)
+
+
+def _paired(
+    named: Sequence[str], truth: Sequence[str], inputs: int
+) -> list[tuple[list[Path], Path]]:
+    """Pair files with the truth; for a model of several inputs a pattern for each."""
+    if inputs == 1:
+        return [([first], second) for first, second in pair_files(named, truth)]
+    if len(named) != inputs:
+        raise ConfigError(
+            f"This model reads {inputs} images at once: name {inputs} inputs, not "
+            f"{len(named)}."
+        )
+    columns = [
+        {second: first for first, second in pair_files([pattern], truth)}
+        for pattern in named
+    ]
+    return [([column[path] for column in columns], path) for path in columns[0]]
 
 
 def _names(paths: Sequence[Path]) -> list[str]:
@@ -235,123 +279,57 @@ def _group(pattern: str | None, path: Path) -> str:
     return (match[1] or "") if match else ""
 
 
-def _predicted(config: EvaluateConfig, image: Image) -> Generator[Event, None, Image]:
-    """Apply the model, and return its first output in memory."""
-    from napari_im2im.inference.config import PredictConfig
-    from napari_im2im.inference.prediction import predict_events
+def _evaluate(
+    config: EvaluateConfig,
+    metrics: Metrics,
+    comparison: _Comparison,
+    loaded: LoadedModel | None,
+    results: _Results,
+) -> Generator[Event]:
+    """Predict an image, if there is a model, and compare it."""
+    name = comparison.name
+    prediction = comparison.first()[0]
+    if loaded is not None:
+        prediction = yield from _predicted(comparison, loaded)
+    if loaded is not None and config.keep_predictions and config.output is not None:
+        file = re.sub(r"[^\w.-]+", "_", re.sub(r"(\.ome)?\.\w+$", "", name))
+        path = config.output / "per_image" / f"{file}.ome.tif"
+        results.files.append(save_image(prediction, path, overwrite=config.overwrite))
+    compared = yield from compare(
+        config, metrics, name, comparison.group, prediction, comparison.truth()
+    )
+    results.files += [compared.error_map] if compared.error_map else []
+    results.scores += compared.scores
+    yield ImageScored(tuple(compared.scores))
 
-    job = PredictConfig(model=config.model, device=config.device)
-    for event in predict_events(job, [image]):
+
+def _predicted(
+    comparison: _Comparison, loaded: LoadedModel
+) -> Generator[Event, None, Image]:
+    """Apply the model, and return its first output in memory."""
+    for event in predict_events(loaded.config, comparison.first(), loaded=loaded):
         if isinstance(event, TileDone):
-            yield Progress(event.index, event.total, f"predicting {image.name}")
+            text = f"predicting {comparison.name}"
+            yield Progress(event.index, event.total, text)
         elif isinstance(event, Message | Progress):
             yield event
         elif isinstance(event, PredictionFinished):
             return event.outputs[0]
-    raise DataError(f"The prediction of {image.name} ended unfinished.")
+    raise DataError(f"The prediction of {comparison.name} ended unfinished.")
 
 
-def _compare(
-    config: EvaluateConfig,
-    comparison: _Comparison,
-    prediction: Image,
-    results: _Results,
-) -> Generator[Event, None, list[ImageScores]]:
-    """Compare channel by channel, and write the error map if it is asked for."""
-    truth = _channels(comparison.truth(), config.truth_channels)
-    prediction = _channels(prediction, config.channels)
-    _check_sizes(prediction, truth)
-    count = truth.sizes.get("channel", 1)
-    names = truth.channel_names or prediction.channel_names
-    names = names or tuple(map(str, range(count)))
-    scores, errors = [], []
-    for channel, name in enumerate(names):
-        pixels = [
-            normalize(_read(image, channel), config.normalization, config.percentiles)
-            for image in (prediction, truth)
-        ]
-        metrics = score(pixels[0], pixels[1], config.normalization)
-        scores.append(
-            ImageScores(
-                comparison.name,
-                comparison.group,
-                name,
-                config.normalization,
-                metrics,
-            )
-        )
-        yield from _remarks(comparison.name, name, truth, metrics)
-        if config.error_maps:
-            errors.append(pixels[0] - pixels[1])
-    if errors and config.output is not None:
-        name = re.sub(r"(\.ome)?\.\w+$", "", comparison.name)
-        name = re.sub(r"[^\w.-]+", "_", name)
-        path = config.output / "errors" / f"{name}_error.ome.tif"
-        image = _error_map(truth, errors, f"{name} error")
-        results.files.append(save_image(image, path, overwrite=config.overwrite))
-    return scores
-
-
-def _channels(image: Image, chosen: Sequence[int] | None) -> Image:
-    return image if chosen is None else image.select("channel", chosen)
-
-
-def _check_sizes(prediction: Image, truth: Image) -> None:
-    sizes = [
-        {axis: image.sizes.get(axis, 1) for axis in _AXES}
-        for image in (prediction, truth)
-    ]
-    for axis, size in sizes[0].items():
-        if size != sizes[1][axis]:
-            cure = (
-                "choose channels of both"
-                if axis == "channel"
-                else "crop one, or name the axes if they were guessed wrong"
-            )
-            raise DataError(
-                f"{prediction.name} has size {size} along {axis}, its truth "
-                f"{truth.name} has {sizes[1][axis]}: {cure}."
-            )
-    pixels = math.prod(sizes[0].values()) // sizes[0]["channel"]
-    needed, free = pixels * _BYTES_PER_PIXEL, psutil.virtual_memory().available
-    if needed > free:
-        raise DataError(
-            f"Comparing {prediction.name} needs {needed / 2**30:.0f} GiB of memory, "
-            f"{free / 2**30:.0f} GiB are free: compare a crop of it."
-        )
-
-
-def _read(image: Image, channel: int) -> np.ndarray:
-    """Return a channel ``(time, [z,] y, x)``."""
-    region = {"channel": slice(channel, channel + 1)}
-    pixels: np.ndarray = image.read(region, _AXES)[0]
-    if not np.isfinite(pixels).all():
-        raise ImageError(
-            f"{image.name} has pixels that are NaN or infinite: replace them by "
-            "numbers first."
-        )
-    return pixels[:, 0] if pixels.shape[1] == 1 else pixels
-
-
-def _remarks(
-    image: str, channel: str, truth: Image, metrics: dict[str, float]
-) -> Generator[Event]:
-    """Say why a metric has no value."""
-    if math.isnan(metrics["ssim"]):
-        yield Message(
-            f"The truth of {image}, channel {channel}, is the same everywhere: it has "
-            "no PSNR, SSIM and PCC.",
-            "warning",
-        )
-    elif math.isnan(metrics.get("ms_ssim", 0)):
-        size = min(truth.sizes["y"], truth.sizes["x"])
-        yield Message(
-            f"{image} is {size} pixels wide or high: MS-SSIM needs "
-            f"{SMALLEST_MS_SSIM}, so it is left out."
-        )
-
-
-def _error_map(truth: Image, errors: Sequence[np.ndarray], name: str) -> Image:
-    axes = tuple(axis for axis in _AXES if axis in truth.axes)
-    data = np.stack(errors).reshape([truth.sizes[axis] for axis in axes])
-    return replace(truth, data=data, axes=axes, name=name, metadata={})
+def _write(
+    folder: Path, scores: Sequence[ImageScores], summaries: Sequence[Summary]
+) -> list[Path]:
+    """Write the tables and charts of an evaluation."""
+    tables = {
+        "metrics.csv": [each.row() for each in scores],
+        "summary.csv": [each.row() for each in summaries],
+    }
+    files = [write_table(folder / name, rows) for name, rows in tables.items()]
+    for metric, chart in draw_scores(scores).items():
+        path = folder / "charts" / f"{metric.replace(' ', '-')}.png"
+        with replaced_when_done(path, overwrite=True) as temporary:
+            temporary.write_bytes(chart)
+        files.append(path)
+    return files

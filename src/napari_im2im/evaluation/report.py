@@ -105,9 +105,9 @@ def _summary(scores: Sequence[ImageScores], group: str, channel: str) -> Summary
     for each in scores:
         by_image[each.image].append(each)
     mean, std = {}, {}
-    for name in scores[0].metrics:
+    for name in dict.fromkeys(name for each in scores for name in each.metrics):
         values = [
-            _mean(each.metrics[name] for each in channels)
+            _mean(each.metrics.get(name, math.nan) for each in channels)
             for channels in by_image.values()
         ]
         known = [value for value in values if not math.isnan(value)]
@@ -138,7 +138,8 @@ def write_table(path: Path, rows: Sequence[Mapping[str, Any]]) -> Path:
         replaced_when_done(path, overwrite=True) as temporary,
         temporary.open("w", newline="", encoding="utf-8") as file,
     ):
-        writer = csv.DictWriter(file, fieldnames=list(rows[0]))
+        columns = dict.fromkeys(name for row in rows for name in row)
+        writer = csv.DictWriter(file, fieldnames=list(columns))
         writer.writeheader()
         writer.writerows(rows)
     return path

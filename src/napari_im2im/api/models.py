@@ -1,0 +1,51 @@
+"""Finding a model by its path or its name."""
+
+from __future__ import annotations
+
+import difflib
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from napari_im2im.errors import ModelError
+
+if TYPE_CHECKING:
+    from napari_im2im.models.package import ModelPackage
+
+
+def load_model(source: ModelPackage | str | Path) -> ModelPackage:
+    """Return a model package.
+
+    Parameters
+    ----------
+    source
+        A folder, a zip, the description in it (``rdf.yaml``), the name of a model
+        on this computer, or the nickname of one that was downloaded. A package is
+        returned as it is.
+
+    Raises
+    ------
+    ModelError
+        If there is no such model, or it can't be read.
+    """
+    from napari_im2im.models.package import ModelPackage, load_package
+
+    if isinstance(source, ModelPackage):
+        return source
+    if Path(source).exists():
+        return load_package(source)
+    from napari_im2im.models.library import list_models
+    from napari_im2im.zoo.installed import find_installed
+
+    downloaded = find_installed(str(source))
+    if downloaded is not None:
+        return load_package(downloaded.folder)
+    # Newest first: where two have one name, the newest is meant.
+    entries = {entry.name: entry for entry in reversed(list_models())}
+    if str(source) in entries:
+        return load_package(entries[str(source)].path)
+    close = difflib.get_close_matches(str(source), entries, n=1)
+    raise ModelError(
+        f"There is no file and no model named {source}"
+        + (f"; did you mean {close[0]}?" if close else ".")
+        + " 'napari-im2im models' lists the models on this computer."
+    )
