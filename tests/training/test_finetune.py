@@ -25,7 +25,11 @@ from napari_im2im.training.freezing import freeze
 from napari_im2im.training.loop import train_events
 from napari_im2im.training.parent_scaling import scaling_of_start
 from napari_im2im.training.preparation import prepare
-from napari_im2im.training.trainable import open_start, why_not_trainable
+from napari_im2im.training.trainable import (
+    open_start,
+    why_new_head,
+    why_not_trainable,
+)
 from packages import tiny_content, write_tiny_package
 
 if TYPE_CHECKING:
@@ -140,7 +144,7 @@ def test_another_number_of_outputs_gets_a_new_head(parent: Path) -> None:
     assert preparation.start is not None
     assert changed == set(preparation.start.fresh)
     assert all(name.startswith("final_conv") for name in changed)
-    assert "target has 3 channels, not 2" in " ".join(preparation.notes)
+    assert "output has 3 channels, not 2" in " ".join(preparation.notes)
 
 
 def test_the_new_package_names_its_parent(parent: Path) -> None:
@@ -178,6 +182,49 @@ def test_layers_are_frozen_by_depth(parent: Path) -> None:
     frozen = {n for n, p in network.named_parameters() if not p.requires_grad}
     assert any(name.startswith("conv_0") for name in frozen)
     assert not any(name.startswith("final_conv") for name in frozen)
+
+
+def test_a_frozen_batch_norm_works_as_it_will_be_run(parent: Path) -> None:
+    network = load_network(load_package(parent)).train()
+    sizes = prepare(config(parent), images(), on_cpu=True).sizes
+    pixels = 5 + torch.randn(2, 1, 32, 32)
+    layer = network.get_submodule("conv_0").conv_0
+    free = layer(pixels)
+    freeze(network, config(parent, freeze=["conv_0"]), 1, sizes)
+    held = layer(pixels)
+    assert not torch.allclose(free, held)
+    torch.testing.assert_close(held, layer.eval()(pixels))
+
+
+def test_the_last_layer_starts_anew_when_asked(parent: Path) -> None:
+    preparation = prepare(config(parent, new_head=True), images(), on_cpu=True)
+    known, now = weights(load_network(load_package(parent))), preparation.network
+    changed = {n for n, v in weights(now).items() if not torch.equal(v, known[n])}
+    assert changed == {"final_conv.weight", "final_conv.bias"}
+    assert preparation.start is not None
+    assert set(preparation.start.fresh) == changed
+    assert "last layer is new: as asked for" in " ".join(preparation.notes)
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ("sigmoid", "result goes through 'sigmoid'"),
+        ("semantic", "learned the task semantic, not image"),
+        ("noise2void", ""),
+    ],
+)
+def test_what_meant_something_else_gets_a_new_last_layer(
+    parent: Path, change: str, said: str
+) -> None:
+    package = load_package(parent)
+    if change == "sigmoid":
+        package = changed(package, change)
+    else:
+        package = replace(package, config={"task": {"name": change}})
+    reason = why_new_head(package, config(parent))
+    assert said in reason
+    assert bool(reason) == bool(said)
 
 
 @pytest.mark.parametrize(
@@ -242,7 +289,6 @@ def test_weights_that_only_run_are_refused_with_the_reason(parent: Path) -> None
     [
         ("two outputs", "returns 2 images"),
         ("axes", "its axes are batch/y/x/channel"),
-        ("sigmoid", "goes through 'sigmoid'"),
     ],
 )
 def test_models_of_another_kind_are_refused_with_the_reason(

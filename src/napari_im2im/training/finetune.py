@@ -12,7 +12,8 @@ from napari_im2im.models.architecture import build_architecture
 from napari_im2im.models.networks import network_sizes
 from napari_im2im.models.runtimes.torch_engine import load_network
 from napari_im2im.models.tensors import FixedSize, SteppedSize
-from napari_im2im.training.freezing import freeze
+from napari_im2im.training.freezing import freeze, layers_in_order
+from napari_im2im.training.trainable import why_new_head
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
@@ -49,14 +50,16 @@ _INPUT_ARGUMENTS = (
 class Start:
     """A network with the weights that training goes on from.
 
-    ``fresh`` names the parameters that didn't fit and start anew, ``frozen`` counts
-    those that stay as they are. ``notes`` are sentences for the user.
+    ``head`` names the layer that runs last, ``fresh`` the parameters that start
+    anew, ``frozen`` counts those that stay as they are. ``notes`` are sentences for
+    the user.
     """
 
     package: ModelPackage
     network: torch.nn.Module
     architecture: Architecture
     sizes: Mapping[str, SteppedSize | FixedSize]
+    head: str = ""
     fresh: tuple[str, ...] = ()
     frozen: int = 0
     notes: tuple[str, ...] = ()
@@ -112,17 +115,29 @@ def build_start(
             f"Its first layer is adapted: the input has {inputs} channels, not "
             f"{before[0]}."
         )
-    if outputs != before[1]:
-        notes.append(
-            f"Its last layer is new: the target has {outputs} channels, not "
-            f"{before[1]}."
-        )
     sizes = _sizes(package, network, layout, config)
+    head = layers_in_order(network, inputs, sizes)[-1]
+    reason = why_new_head(package, config)
+    if outputs != before[1]:
+        reason = f"the output has {outputs} channels, not {before[1]}"
+    elif reason:
+        fresh += _reset(package, network, head, config.seed)
+    if reason:
+        notes.append(f"Its last layer is new: {reason}.")
     frozen = freeze(network, config, inputs, sizes)
     if frozen:
         total = sum(1 for _ in network.parameters())
         notes.append(f"{frozen} of {total} groups of weights stay as they are.")
-    return Start(package, network, architecture, sizes, fresh, frozen, tuple(notes))
+    return Start(
+        package=package,
+        network=network,
+        architecture=architecture,
+        sizes=sizes,
+        head=head,
+        fresh=fresh,
+        frozen=frozen,
+        notes=tuple(notes),
+    )
 
 
 def _changed_argument(
@@ -140,6 +155,22 @@ def _changed_argument(
             f"that: choose as many channels of the images, not {after}."
         )
     return {key: after}
+
+
+def _reset(
+    package: ModelPackage, network: torch.nn.Module, name: str, seed: int
+) -> tuple[str, ...]:
+    """Give a layer new random weights; return the names of its parameters."""
+    layer = network.get_submodule(name)
+    reset = getattr(layer, "reset_parameters", None)
+    if reset is None:
+        raise ConfigError(
+            f"The last layer of {package.name}, {name}, can't be started anew: leave "
+            "new_head out, or start from another model."
+        )
+    torch.manual_seed(seed)
+    reset()
+    return tuple(f"{name}.{key}" for key, _ in layer.named_parameters())
 
 
 def _rebuilt(

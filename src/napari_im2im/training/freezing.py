@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 from fnmatch import fnmatchcase
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import torch
 
@@ -42,7 +42,7 @@ def freeze(
             )
         frozen |= found
     if config.freeze_depth:
-        order = _layers_in_order(network, in_channels, sizes)
+        order = layers_in_order(network, in_channels, sizes)
         early = order[: round(config.freeze_depth * len(order))]
         frozen |= {n for n in names if n.rpartition(".")[0] in early}
     if len(frozen) == len(names):
@@ -53,30 +53,51 @@ def freeze(
         if isinstance(module, torch.nn.modules.batchnorm._BatchNorm) and any(
             n.rpartition(".")[0] == name for n in frozen
         ):
-            # Its running mean and variance are part of what stays.
-            module.momentum = 0.0
+            # Its mean and variance are part of what stays, while training as well.
+            module.register_forward_pre_hook(_evaluate)
     return len(frozen)
+
+
+def _evaluate(module: torch.nn.Module, _: Any) -> None:
+    module.eval()
 
 
 def _matches(name: str, pattern: str) -> bool:
     return fnmatchcase(name, pattern) or fnmatchcase(name, f"{pattern}.*")
 
 
-def _layers_in_order(
+def layers_in_order(
     network: torch.nn.Module,
     in_channels: int,
     sizes: Mapping[str, SteppedSize | FixedSize],
 ) -> list[str]:
-    """Return the names of the layers with weights, in the order that they run."""
+    """Return the names of the layers with weights, in the order that they run.
+
+    Parameters
+    ----------
+    network
+        Run once, on the meta device: nothing is computed.
+    in_channels
+        Of its input.
+    sizes
+        What it takes, by spatial axis in order.
+    """
     probe = copy.deepcopy(network).to("meta").eval()
+    layers = {
+        name: module
+        for name, module in probe.named_modules()
+        if next(module.parameters(recurse=False), None) is not None
+    }
     order: list[str] = []
-    for name, module in probe.named_modules():
-        if next(module.parameters(recurse=False), None) is not None:
-            module.register_forward_hook(lambda *_, name=name: order.append(name))
+    for name, module in layers.items():
+        module.register_forward_hook(lambda *_, name=name: order.append(name))
     shape = [
         size.size if isinstance(size, FixedSize) else size.minimum + 3 * size.step
         for size in sizes.values()
     ]
-    with torch.inference_mode():
-        probe(torch.empty((1, in_channels, *shape), device="meta"))
+    try:
+        with torch.inference_mode():
+            probe(torch.empty((1, in_channels, *shape), device="meta"))
+    except Exception:  # Networks of others may need real pixels.
+        order = list(layers)
     return list(dict.fromkeys(order))

@@ -46,10 +46,11 @@ def why_not_trainable(package: ModelPackage) -> str:
             "not changed. Choose a model with a PyTorch state dict."
         )
     counts = len(package.inputs), len(package.outputs)
-    if counts != (1, 1):
+    if counts != (1, 1) or package.left_out:
         return (
-            f"it reads {counts[0]} and returns {counts[1]} images, but training learns "
-            "one from one."
+            f"it reads {counts[0]} and returns {counts[1]} images"
+            f"{' and more' if package.left_out else ''}, but training learns one from "
+            "one."
         )
     source, target = package.inputs[0], package.outputs[0]
     names = source.axis_names
@@ -66,10 +67,28 @@ def why_not_trainable(package: ModelPackage) -> str:
             same = (size.axis, size.scale, size.offset) == (axis.name, 1.0, 0)
         if not same:
             return f"its result has another size than its input along {axis.name}."
-    last = [step.id for step in target.steps if not _is_affine(step)]
-    if last:
-        return f"its result goes through {last[0]!r}, but training learns intensities."
     return ""
+
+
+def why_new_head(package: ModelPackage, config: TrainConfig) -> str:
+    """Return why the last layer starts anew though its channels fit, else nothing."""
+    if config.new_head:
+        return "as asked for"
+    task = (package.config.get("task") or {}).get("name")
+    if task is not None and _kind(task) != _kind(config.task):
+        return f"the model learned the task {task}, not {config.task}"
+    last = [step.id for step in package.outputs[0].steps if not _is_affine(step)]
+    if last and _kind(config.task) == "intensities":
+        return (
+            f"the model's result goes through {last[0]!r}, but this training learns "
+            "intensities"
+        )
+    return ""
+
+
+def _kind(task: str) -> str:
+    """Return what a task's output means."""
+    return "intensities" if task in ("image", "noise2void") else task
 
 
 def _is_affine(step: Step) -> bool:
