@@ -13,6 +13,7 @@ from napari_im2im.errors import ConfigError
 from napari_im2im.events import Progress
 from napari_im2im.inference.augmentation import Orientation, orientations
 from napari_im2im.inference.calibration import Calibration
+from napari_im2im.inference.classes import choice_of_classes, classes_layout
 from napari_im2im.inference.geometry import model_geometry, without_room_for_halo
 from napari_im2im.inference.jobs import Job, Network, TileRunner
 from napari_im2im.inference.matching import Matching, match_images
@@ -356,6 +357,10 @@ def _targets(
         meaning = None if several or tail else meaning_of_objects(config, model.config)
         if meaning is not None:
             final = labels_layout(layout, matching.groups)
+        step = None if several else choice_of_classes(config, model.config, spec)
+        if step is not None:
+            tail = [*tail, step]
+            final = classes_layout(layout, step, matching.groups)
         needs_all = bool(plan.overlap) or any(map(_needs_all, tail))
         targets.append(
             Target(

@@ -46,7 +46,7 @@ class Target:
     layout
         What the result of the network looks like, as an image.
     final
-        What is written: the same, unless objects are separated.
+        What is written: the same, unless labels are made of it.
     path
         File to write; None keeps it in memory.
     head, tail
@@ -138,6 +138,11 @@ class Target:
                 overwrite=True,
             )
 
+    @property
+    def filled(self) -> OutputLayout:
+        """The layout of the array that tiles are written to."""
+        return self.layout if self.deferred else self.final
+
     def write(
         self, key: tuple[slice, ...], pixels: np.ndarray, *, add: bool = False
     ) -> None:
@@ -146,7 +151,7 @@ class Target:
         Parameters
         ----------
         key
-            Where.
+            Where, in the layout `filled`.
         pixels
             What.
         add
@@ -160,7 +165,7 @@ class Target:
         self.array[key] = self._cast(apply(self._tail, pixels))
 
     def _cast(self, pixels: np.ndarray) -> np.ndarray:
-        return self.layout.to_image(pixels).astype(self.layout.dtype, copy=False)
+        return self.final.to_image(pixels).astype(self.final.dtype, copy=False)
 
     def separate(self, config: PredictConfig) -> Iterator[tuple[int, int]]:
         """Make objects of the channels; yield how much is done, and of how much."""
@@ -233,7 +238,7 @@ def _group(group: int, channels: int) -> tuple[int, ...]:
 def _aligned(source: Source, coarse: OutputLayout, fine: OutputLayout) -> Source:
     """Cut labels, made of a coarser result, to the pixels that were asked for."""
     image = source.image
-    if coarse is fine:
+    if coarse.origin == fine.origin and _space(coarse) == _space(fine):
         return source
     pixels = image.read()
     for axis in fine.origin:
@@ -246,6 +251,12 @@ def _aligned(source: Source, coarse: OutputLayout, fine: OutputLayout) -> Source
         missing[at] = (0, size - pixels.shape[at])
         pixels = np.pad(pixels, missing)
     return replace(source, image=replace(image, data=pixels))
+
+
+def _space(layout: OutputLayout) -> dict[str, int]:
+    """Return the sizes along the axes that are tiled."""
+    sizes = dict(zip(layout.axes, layout.shape, strict=True))
+    return {axis: sizes[axis] for axis in layout.origin}
 
 
 def _in_order(
@@ -331,7 +342,7 @@ class ResultWriter:
                 if axis in plan.overlap
             ]
             pixels = weighted(pixels, ramps)
-        key = layout.key(at, group, targets)
+        key = target.filled.key(at, group, targets)
         target.write(key, pixels, add=bool(plan.overlap))
 
 

@@ -340,8 +340,27 @@ def _softmax(
     return operation
 
 
+def _choose_class(
+    kwargs: Any, axes: tuple[str, ...], own: object, reference: object
+) -> Operation:
+    """Return the label of the likeliest class; not a step of the specification."""
+    values = np.asarray(kwargs["values"])
+    at = axes.index("channel") - len(axes)
+
+    def operation(array: np.ndarray) -> np.ndarray:
+        if array.shape[at] == 1:
+            index = (array > 0.5).astype(np.intp)
+        else:
+            index = array.argmax(at, keepdims=True)
+        result: np.ndarray = values[index]
+        return result
+
+    return operation
+
+
 _BINDERS: dict[str, _Binder] = {
     "binarize": _binarize,
+    "choose_class": _choose_class,
     "clip": _clip,
     "ensure_dtype": _ensure_dtype,
     "fixed_zero_mean_unit_variance": _fixed_zero_mean_unit_variance,
