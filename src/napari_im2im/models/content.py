@@ -11,6 +11,7 @@ from napari_im2im.models.tensors import (
     AxisSpec,
     FixedSize,
     ReferencedSize,
+    Size,
     SteppedSize,
     TensorSpec,
 )
@@ -104,10 +105,11 @@ def image_specs(
     halo: Mapping[str, int] | None = None,
     pixel_size: Mapping[str, float] | None = None,
     unit: str | None = "micrometer",
+    enlargement: Mapping[str, int] | None = None,
     preprocessing: Sequence[Step] = (),
     postprocessing: Sequence[Step] = (),
 ) -> tuple[TensorSpec, TensorSpec]:
-    """Describe the input and output of a network that keeps the image's size.
+    """Describe the input and output of a network that keeps or enlarges the image.
 
     Parameters
     ----------
@@ -118,9 +120,11 @@ def image_specs(
     sizes
         What the network takes (`models.networks.network_sizes`).
     halo
-        Output pixels at each end that the border spoils, by axis.
+        Input pixels at each end that the border spoils, by axis.
     pixel_size
-        By axis, in ``unit``; an axis that is missing has no known pixel size.
+        Of the input by axis, in ``unit``; an axis that is missing has no known one.
+    enlargement
+        How many pixels the output has for one of the input, by axis; default: 1.
     preprocessing, postprocessing
         Steps of the specification.
 
@@ -130,32 +134,35 @@ def image_specs(
         Tensors ``input`` and ``output`` with axes ``(batch, channel, [z,] y, x)``
         of float32. Sizes have room for the halo, as the specification demands.
     """
-    halo, pixel_size = halo or {}, pixel_size or {}
-    shared = [
-        {
-            "name": axis,
-            "pixel_size": pixel_size.get(axis),
-            "unit": unit if axis in pixel_size else None,
-        }
-        for axis in spatial_axes
-    ]
+    halo, pixel_size, factors = halo or {}, pixel_size or {}, enlargement or {}
     batch = AxisSpec("batch", SteppedSize(1, 1))
 
     def channel(names: Sequence[str]) -> AxisSpec:
         return AxisSpec("channel", FixedSize(len(names)), channel_names=tuple(names))
 
+    def space(axis: str, size: Size, factor: int = 1, halo: int = 0) -> AxisSpec:
+        known = pixel_size.get(axis)
+        return AxisSpec(
+            axis,
+            size,
+            halo=halo,
+            pixel_size=None if known is None else known / factor,
+            unit=None if known is None else unit,
+        )
+
     input_axes = [
-        AxisSpec(size=_with_room(sizes[axis], halo.get(axis, 0)), **values)  # type: ignore[arg-type]
-        for axis, values in zip(spatial_axes, shared, strict=True)
+        space(axis, _with_room(sizes[axis], halo.get(axis, 0))) for axis in spatial_axes
     ]
     output_axes = [
-        AxisSpec(
-            size=ReferencedSize("input", axis),
+        space(
+            axis,
+            ReferencedSize("input", axis, scale=factor),
+            factor,
             # A network of fixed size sees everything it will ever see.
-            halo=0 if isinstance(sizes[axis], FixedSize) else halo.get(axis, 0),
-            **values,  # type: ignore[arg-type]
+            0 if isinstance(sizes[axis], FixedSize) else factor * halo.get(axis, 0),
         )
-        for axis, values in zip(spatial_axes, shared, strict=True)
+        for axis in spatial_axes
+        for factor in (factors.get(axis, 1),)
     ]
     return (
         TensorSpec(

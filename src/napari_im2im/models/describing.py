@@ -149,7 +149,9 @@ def _axis(axis: AxisSpec, *, is_input: bool) -> dict[str, Any]:
         }
     if kind != "index":
         known = axis.pixel_size is not None and axis.unit in _units()
-        described["scale"] = float(axis.pixel_size or 1.0) if known else 1.0
+        # Without a unit, scales still say how much larger one tensor is.
+        ratio = axis.size.scale if isinstance(axis.size, ReferencedSize) else 1.0
+        described["scale"] = float(axis.pixel_size or 1.0) if known else 1.0 / ratio
         if known:
             described["unit"] = axis.unit
     if is_input:

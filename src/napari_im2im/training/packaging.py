@@ -139,6 +139,7 @@ def _specs(
         halo=halo,
         pixel_size=layout.scale,
         unit=next(iter(layout.units.values()), None),
+        enlargement=layout.enlargement,
         preprocessing=preparation.input_scaling.preprocessing(),
         postprocessing=preparation.task.postprocessing(),
     )
