@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import (
     BaseModel,
@@ -17,11 +17,14 @@ from pydantic import (
 
 from napari_im2im.models.networks import NetworkConfig
 from napari_im2im.training.augmentation_config import (
+    STRENGTHS,
     AugmentationConfig,
     AugmentationStrength,
+    augmentation_of,
 )
 from napari_im2im.training.data_config import DataConfig
 from napari_im2im.training.tasks.catalogue import TASKS, LossName, TaskName
+from napari_im2im.training.tasks.noise2void_config import Noise2VoidConfig
 from napari_im2im.training.tasks.objects_config import (
     EmbeddingConfig,
     InstancesConfig,
@@ -145,6 +148,7 @@ class TrainConfig(_Config):
     semantic: SemanticConfig = Field(default_factory=SemanticConfig)
     instances: InstancesConfig = Field(default_factory=InstancesConfig)
     embedding: EmbeddingConfig = Field(default_factory=EmbeddingConfig)
+    noise2void: Noise2VoidConfig = Field(default_factory=Noise2VoidConfig)
     optimizer: OptimizerConfig = Field(default_factory=OptimizerConfig)
     effort: EffortConfig = Field(default_factory=EffortConfig)
     device: str = Field("auto", description="auto, cpu, cuda, cuda:0, mps …")
@@ -183,8 +187,32 @@ class TrainConfig(_Config):
             )
         return self
 
+    @model_validator(mode="after")
+    def _noise_stays(self) -> Self:
+        if self.task != "noise2void":
+            return self
+        chosen = augmentation_of(self.augmentation).model_dump()
+        plain = STRENGTHS["standard"].model_dump()
+        if any(chosen[k] != plain[k] for k in {*chosen} - {"flip", "quarter_turns"}):
+            raise ValueError(
+                "noise2void needs the noise of each pixel as it is: choose the "
+                "augmentation standard or none"
+            )
+        along = self.noise2void.axis
+        if along in ("y", "x") and isinstance(self.augmentation, AugmentationConfig):
+            if self.augmentation.quarter_turns:
+                raise ValueError(
+                    f"quarter turns move noise along {along} to the other axis: set "
+                    "augmentation.quarter_turns to false"
+                )
+        return self
+
     def completed(self) -> TrainConfig:
         """Return the config with the defaults of its task filled in."""
-        if self.loss:
-            return self
-        return self.model_copy(update={"loss": dict(TASKS[self.task].default_loss)})
+        update: dict[str, Any] = {}
+        if not self.loss:
+            update["loss"] = dict(TASKS[self.task].default_loss)
+        directed = self.task == "noise2void" and self.noise2void.axis in ("y", "x")
+        if directed and self.augmentation == "standard":
+            update["augmentation"] = AugmentationConfig(quarter_turns=False)
+        return self.model_copy(update=update) if update else self

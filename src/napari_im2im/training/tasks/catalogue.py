@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Literal, get_args
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-TaskName = Literal["image", "semantic", "instances", "embedding"]
+TaskName = Literal["image", "semantic", "instances", "embedding", "noise2void"]
 TargetKind = Literal["image", "labels", "none"]
 ImageLossName = Literal[
     "l1",
@@ -94,6 +94,13 @@ TASKS: Mapping[str, TaskInfo] = MappingProxyType(
             default_loss=MappingProxyType(
                 {"instance": 1.0, "bandwidth": 10.0, "seed": 1.0}
             ),
+        ),
+        "noise2void": TaskInfo(
+            title="Denoise without a target",
+            text="Removes noise that isn't alike in neighbouring pixels.",
+            target="none",
+            losses=("l1", "mse", "charbonnier"),
+            default_loss=MappingProxyType({"mse": 1.0}),
         ),
     }
 )

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from napari_im2im.training.tasks.image import ImageTask
+from napari_im2im.training.tasks.noise2void import Noise2VoidTask
 from napari_im2im.training.tasks.objects import EmbeddingTask, InstancesTask
 from napari_im2im.training.tasks.semantic import SemanticTask
 
@@ -18,6 +19,7 @@ _CLASSES: dict[str, type[Task]] = {
     "semantic": SemanticTask,
     "instances": InstancesTask,
     "embedding": EmbeddingTask,
+    "noise2void": Noise2VoidTask,
 }
 
 

@@ -119,6 +119,26 @@ class Task(ABC):
         """
         return inputs, target, weight
 
+    def examine(
+        self,
+        inputs: torch.Tensor,
+        target: torch.Tensor,
+        weight: torch.Tensor | None,
+    ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor | None]:
+        """Change what the validation loss is taken of, as ``corrupt`` for training.
+
+        Must do the same each time. Predictions are made of the inputs as they are.
+        """
+        return inputs, target, weight
+
+    def regressed(self, target: torch.Tensor) -> torch.Tensor | None:
+        """Return the output that an encoded target asks for.
+
+        A new last layer of a model to start from is fitted to it by least squares.
+        None where the loss is no distance from one output.
+        """
+        return None
+
     @abstractmethod
     def loss(self, patch: Sequence[int]) -> torch.nn.Module:
         """Return the loss for patches of at least ``([z,] y, x)`` pixels.
