@@ -8,13 +8,21 @@ import pytest
 from napari_im2im.errors import DataError
 from napari_im2im.images.image import Image
 from napari_im2im.training.config import TrainConfig
-from napari_im2im.training.data import load_samples, open_pairs, plan_layout
+from napari_im2im.training.examples import collect, open_examples
+from napari_im2im.training.loading import load_samples
+from napari_im2im.training.planning import plan_layout
 
 
 def load(pairs, **config):
     config = TrainConfig(**config)
-    layout = plan_layout(pairs, config)
-    return layout, load_samples(pairs, layout, config)
+    examples = collect(pairs, config).examples
+    layout = plan_layout(examples, config)
+    reading = load_samples(examples, layout, config)
+    while True:
+        try:
+            next(reading)
+        except StopIteration as end:
+            return layout, end.value
 
 
 def image(shape, axes, name="image", **kwargs):
@@ -95,7 +103,7 @@ def test_nothing_to_learn_from_is_refused():
 
 def test_no_files_are_refused():
     with pytest.raises(DataError, match=r"data\.inputs"):
-        open_pairs(TrainConfig().data)
+        open_examples(TrainConfig())
 
 
 def test_different_sizes_are_refused(make_pair):

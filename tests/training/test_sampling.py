@@ -8,7 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from napari_im2im.training.data import Sample
-from napari_im2im.training.sampling import Focus, PatchSampler
+from napari_im2im.training.focus import Focus
+from napari_im2im.training.sampling import PatchSampler
 
 
 def sample(shape, seed=0):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import io
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, get_args
@@ -142,12 +143,13 @@ def _exists(path: Path) -> bool:
     return path.exists() or any(p.is_file() for p in path.parents)
 
 
-def write_table(path: Path, rows: Sequence[TableRow]) -> None:
-    """Write rows as a CSV file that `read_table` reads; paths are absolute."""
-    with path.open("w", newline="", encoding="utf-8") as file:
-        writer = csv.writer(file)
-        writer.writerow(_COLUMNS)
-        for row in rows:
-            cells = (row.inputs, row.targets, (row.cost_map,) if row.cost_map else ())
-            joined = [_JOINED_BY.join(str(p.absolute()) for p in c) for c in cells]
-            writer.writerow([*joined, row.part or "", row.group or ""])
+def format_table(rows: Sequence[TableRow]) -> str:
+    """Return rows as CSV that `read_table` reads; paths are absolute."""
+    text = io.StringIO(newline="")
+    writer = csv.writer(text)
+    writer.writerow(_COLUMNS)
+    for row in rows:
+        cells = (row.inputs, row.targets, (row.cost_map,) if row.cost_map else ())
+        joined = [_JOINED_BY.join(str(p.absolute()) for p in c) for c in cells]
+        writer.writerow([*joined, row.part or "", row.group or ""])
+    return text.getvalue()

@@ -12,20 +12,18 @@ import torch
 from napari_im2im.errors import ConfigError
 from napari_im2im.events import Event
 from napari_im2im.folders import check_writable, runs_folder
-from napari_im2im.training.data import open_pairs
 from napari_im2im.training.devices import device_name, open_fabric
 from napari_im2im.training.preparation import check_batch, prepare
 from napari_im2im.training.run_folder import disk_bytes
 from napari_im2im.training.sampling import PatchSampler
 from napari_im2im.training.schedule import StepPlan
-from napari_im2im.training.tasks.catalogue import TASKS
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
     from pathlib import Path
 
     from napari_im2im.training.config import TrainConfig
-    from napari_im2im.training.data import Pair
+    from napari_im2im.training.examples import Example, Pair
     from napari_im2im.training.preparation import Preparation
 
 _BYTES_PER_WEIGHT = 16
@@ -79,7 +77,7 @@ class TrainingForecast(Event):
 
 def forecast_training(
     config: TrainConfig,
-    pairs: Sequence[Pair] | None = None,
+    pairs: Sequence[Pair | Example] | None = None,
     *,
     trusted: Collection[str] = (),
 ) -> TrainingForecast:
@@ -108,8 +106,6 @@ def forecast_training(
             "A dry run is of a new training: leave out resume, or the dry run."
         )
     fabric = open_fabric(config)
-    if pairs is None:
-        pairs = open_pairs(config.data, targets=TASKS[config.task].target != "none")
     preparation = prepare(
         config, pairs, on_cpu=fabric.device.type == "cpu", trusted=trusted
     )

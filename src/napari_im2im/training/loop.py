@@ -6,24 +6,27 @@ from typing import TYPE_CHECKING, Any
 
 from napari_im2im.events import Event, Message, Progress, TrainingStarted
 from napari_im2im.folders import check_writable, runs_folder
-from napari_im2im.training.data import open_pairs
+from napari_im2im.images.tables import format_table
 from napari_im2im.training.devices import device_name, open_fabric
-from napari_im2im.training.preparation import check_batch, prepare
+from napari_im2im.training.preparation import check_batch, preparing
 from napari_im2im.training.record import RunRecord
 from napari_im2im.training.run_folder import RunFolder, disk_bytes
-from napari_im2im.training.tasks.catalogue import TASKS
 from napari_im2im.training.trainer import Trainer
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Generator, Sequence
 
     from napari_im2im.training.config import TrainConfig
-    from napari_im2im.training.data import Pair
+    from napari_im2im.training.examples import Example, Pair
+
+
+FILES = "files.csv"
+"""Table of a run's files with what each is for: train, val or test."""
 
 
 def train_events(
     config: TrainConfig,
-    pairs: Sequence[Pair] | None = None,
+    pairs: Sequence[Pair | Example] | None = None,
     *,
     trusted: Collection[str] = (),
 ) -> Generator[Event]:
@@ -35,7 +38,8 @@ def train_events(
         Everything about the training. With ``resume``, the config of that run
         counts instead, but for an effort that is given here.
     pairs
-        Inputs and targets; default: the files that the config names.
+        Inputs, targets and perhaps cost maps; default: the files that the config
+        names.
     trusted
         sha256 of the code that the model to start from may run.
 
@@ -65,10 +69,10 @@ def train_events(
         if "effort" in config.model_fields_set:
             stored = stored.model_copy(update={"effort": config.effort})
         config, state = stored, run.load_checkpoint()
+        if pairs is None:
+            config = _with_known_files(config, run)
     fabric = open_fabric(config)
-    if pairs is None:
-        pairs = open_pairs(config.data, targets=TASKS[config.task].target != "none")
-    preparation = prepare(
+    preparation = yield from preparing(
         config, pairs, on_cpu=fabric.device.type == "cpu", trusted=trusted
     )
     check_batch(preparation)
@@ -76,6 +80,8 @@ def train_events(
         folder = config.output or runs_folder()
         check_writable(folder, disk_bytes(preparation.network))
         run = RunFolder.create(folder, config)
+        if preparation.rows:
+            run.write_file(FILES, format_table(preparation.rows).encode())
     trainer = Trainer(preparation, run, fabric)
     if state is not None:
         trainer.restore(state)
@@ -99,3 +105,14 @@ def train_events(
     finally:
         events.close()
         record.close()
+
+
+def _with_known_files(config: TrainConfig, run: RunFolder) -> TrainConfig:
+    """Let a run go on with the files that it began with, whatever came since."""
+    table = run.path / FILES
+    if not table.exists():
+        return config
+    known: dict[str, Any] = {"table": table, "folder": None, "test_fraction": 0}
+    known |= {"inputs": [], "targets": [], "cost_maps": [], "split_by": "image"}
+    data = config.data.model_copy(update=known)
+    return config.model_copy(update={"data": data})

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 import torch
@@ -20,22 +20,30 @@ from napari_im2im.training.automatic import (
     fewest_at_once,
     least_size,
 )
-from napari_im2im.training.data import load_samples, plan_layout
-from napari_im2im.training.finetune import Start, build_start
+from napari_im2im.training.examples import collect, open_examples
+from napari_im2im.training.finetune import Start, build_start, with_small_steps
+from napari_im2im.training.focus import Focus, learn_focus
+from napari_im2im.training.loading import load_samples
 from napari_im2im.training.normalization import learn_scaling
 from napari_im2im.training.parent_scaling import scaling_of_start
+from napari_im2im.training.planning import plan_layout
 from napari_im2im.training.splitting import Split, split_samples
+from napari_im2im.training.subset import representative
+from napari_im2im.training.tasks.catalogue import TASKS
 from napari_im2im.training.tasks.opening import open_task
 from napari_im2im.training.trainable import open_start
 from napari_im2im.training.validation import Validator, validation_crops
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Mapping, Sequence
+    from collections.abc import Collection, Generator, Mapping, Sequence
     from typing import Any
 
+    from napari_im2im.events import Progress
+    from napari_im2im.images.tables import TableRow
     from napari_im2im.models.tensors import FixedSize, SteppedSize
     from napari_im2im.training.config import TrainConfig
-    from napari_im2im.training.data import Layout, Pair, Sample
+    from napari_im2im.training.data import Layout, Sample
+    from napari_im2im.training.examples import Example, ExampleSet, Pair
     from napari_im2im.training.normalization import ChannelScaling
     from napari_im2im.training.tasks.task import Task
 
@@ -45,7 +53,9 @@ class Preparation:
     """What a training is made of before its first step.
 
     ``task`` is what is learned, ``plan`` what builds the network, ``start`` what is
-    fine-tuned, and ``notes`` are sentences for the user.
+    fine-tuned and ``adapts`` whether it must get used to other images, channels or
+    outputs first, ``focus`` which patches are preferred, ``rows`` are the files with
+    what each is for, and ``notes`` are sentences for the user.
     """
 
     config: TrainConfig
@@ -59,6 +69,9 @@ class Preparation:
     batch_size: int
     input_scaling: ChannelScaling
     start: Start | None = None
+    adapts: bool = False
+    focus: Focus = field(default_factory=Focus)
+    rows: tuple[TableRow, ...] = ()
     notes: tuple[str, ...] = ()
 
     @property
@@ -78,15 +91,38 @@ class Preparation:
 
 def prepare(
     config: TrainConfig,
-    pairs: Sequence[Pair],
+    pairs: Sequence[Pair | Example] | None = None,
     *,
     on_cpu: bool,
     trusted: Collection[str] = (),
 ) -> Preparation:
+    """Do what `preparing` does, without telling of it."""
+    steps = preparing(config, pairs, on_cpu=on_cpu, trusted=trusted)
+    while True:
+        try:
+            next(steps)
+        except StopIteration as end:
+            prepared: Preparation = end.value
+            return prepared
+
+
+def preparing(
+    config: TrainConfig,
+    pairs: Sequence[Pair | Example] | None = None,
+    *,
+    on_cpu: bool,
+    trusted: Collection[str] = (),
+) -> Generator[Progress, None, Preparation]:
     """Check the images, build the network, split, and learn the normalisation.
 
-    Statistics come from the training part alone. ``trusted`` are the sha256 of the
-    code that the model to start from may run.
+    Statistics come from the training part alone; of very large sets from regions of
+    it. ``pairs`` are open images (default: the files that the config names),
+    ``trusted`` the sha256 of the code that the model to start from may run.
+
+    Yields
+    ------
+    Progress
+        After each image that is read.
 
     Raises
     ------
@@ -99,10 +135,14 @@ def prepare(
     if config.start_from is not None:
         package, config = open_start(config)
     config = config.completed()
-    layout = plan_layout(pairs, config)
-    loaded = load_samples(pairs, layout, config)
+    found = open_examples(config) if pairs is None else collect(pairs, config)
+    layout = plan_layout(found.examples, config)
+    loaded = yield from load_samples(found.examples, layout, config)
+    used = [i for i, samples in enumerate(loaded) if samples]
+    found = replace(found, examples=tuple(found.examples[i] for i in used))
+    loaded = [loaded[i] for i in used]
     task = open_task(config, layout)
-    task.check([sample for samples in loaded for sample in samples])
+    task.check(representative([s for group in loaded for s in group], config.seed))
     start = None
     if package is not None:
         start = build_start(package, layout, config, task.output_names, trusted=trusted)
@@ -110,19 +150,20 @@ def prepare(
         plan = NetworkPlan(start.architecture.callable, start.architecture.kwargs)
     else:
         network, plan, sizes = _network(config, layout, task)
-    split = split_samples(
-        loaded,
-        fraction=config.data.validation_fraction,
-        step={a: least_size(size) for a, size in sizes.items()},
-        seed=config.seed,
-    )
+    split = _split(loaded, found, sizes, config)
     patch = choose_patch(config, split.training, sizes, on_cpu=on_cpu)
     _check_validation(split, sizes)
-    input_scaling, notes = _input_scaling(config, start, split.training)
-    notes += task.learn(split.training, start)
+    learned = representative(split.training, config.seed)
+    input_scaling, notes = _input_scaling(config, start, learned)
+    adapts = start is not None and (start.changed or bool(notes))
+    if start is not None and not adapts:
+        config, note = with_small_steps(config)
+        notes += note
+    notes += task.learn(learned, start)
     if layout.enlargement:
         times = ", ".join(f"{n} times along {a}" for a, n in layout.enlargement.items())
         notes.append(f"The targets have more pixels ({times}): the model enlarges.")
+    labels = TASKS[config.task].target == "labels"
     return Preparation(
         config=config,
         layout=layout,
@@ -135,8 +176,38 @@ def prepare(
         batch_size=choose_batch_size(config, patch, on_cpu=on_cpu),
         input_scaling=input_scaling,
         start=start,
-        notes=(*(start.notes if start is not None else ()), *notes),
+        adapts=adapts,
+        focus=learn_focus(config.data, learned, labels=labels),
+        rows=_rows(found, split),
+        notes=(*(start.notes if start is not None else ()), *found.notes, *notes),
     )
+
+
+def _split(
+    loaded: Sequence[Sequence[Sample]],
+    found: ExampleSet,
+    sizes: Mapping[str, SteppedSize | FixedSize],
+    config: TrainConfig,
+) -> Split:
+    return split_samples(
+        loaded,
+        fraction=config.data.validation_fraction,
+        step={a: least_size(size) for a, size in sizes.items()},
+        seed=config.seed,
+        by=config.data.split_by,
+        groups=[example.group for example in found.examples],
+        parts=[example.part for example in found.examples],
+    )
+
+
+def _rows(found: ExampleSet, split: Split) -> tuple[TableRow, ...]:
+    """Return the files with what each is for, as far as images come from files."""
+    rows = [
+        replace(example.row, part=part)
+        for example, part in zip(found.examples, split.parts, strict=True)
+        if example.row is not None
+    ]
+    return (*rows, *found.test)
 
 
 def _input_scaling(

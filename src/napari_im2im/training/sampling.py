@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from napari_im2im.training.focus import Focus
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
@@ -34,36 +36,6 @@ class Batch:
     input: np.ndarray
     target: np.ndarray
     weight: np.ndarray | None = None
-
-
-@dataclass(frozen=True)
-class Focus:
-    """Which patches are preferred.
-
-    Parameters
-    ----------
-    foreground
-        Part of the patches that are centred on foreground.
-    least_foreground
-        A patch with a smaller part of foreground is drawn anew.
-    thresholds
-        What foreground is: where a channel of the target is larger than its
-        threshold.
-    by_weight
-        Whether patches are centred on a pixel the more often the more it counts;
-        else on all that count alike.
-    """
-
-    foreground: float = 0.0
-    least_foreground: float = 0.0
-    thresholds: tuple[float, ...] = ()
-    by_weight: bool = False
-
-    def is_foreground(self, target: np.ndarray) -> np.ndarray:
-        """Return where pixels ``(c, ...)`` are foreground, ``(...)``."""
-        over = [c > t for c, t in zip(target, self.thresholds, strict=True)]
-        found: np.ndarray = np.logical_or.reduce(over)
-        return found
 
 
 @dataclass(frozen=True)

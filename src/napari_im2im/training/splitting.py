@@ -131,7 +131,7 @@ def split_samples(
             training_images=len(images),
             validation_images=0,
             text="Nothing is held out: validation measures images that were learned.",
-            parts=("train",) * len(images),
+            parts=tuple("train" for _ in images),
         )
     elif len(images) == 1:
         return _split_strip(images[0], fraction, step)
@@ -150,13 +150,16 @@ def split_samples(
             "mark some as train."
         )
     learned = [image for i, image in enumerate(images) if i not in held_out]
+    final: list[Part] = ["train"] * len(images)
+    for i in held_out:
+        final[i] = "val"
     return Split(
         training=_flat(learned),
         validation=_flat([images[i] for i in sorted(held_out)]),
         training_images=len(learned),
         validation_images=len(held_out),
         text=text,
-        parts=tuple("val" if i in held_out else "train" for i in range(len(images))),
+        parts=tuple(final),
     )
 
 
