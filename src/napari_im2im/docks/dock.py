@@ -176,6 +176,11 @@ class Form(QGridLayout):  # type: ignore[misc]
         self.addWidget(widget, row, 1)
         self._labels[widget] = label
 
+    def show_row(self, widget: QWidget, shown: bool) -> None:
+        """Show or hide a row."""
+        self._labels[widget].setVisible(shown)
+        widget.setVisible(shown)
+
     def take(self, widget: QWidget) -> None:
         """Remove a row."""
         for part in (self._labels.pop(widget), widget):

@@ -59,14 +59,14 @@ class Options(QWidget):  # type: ignore[misc]
         self.fold = QCollapsible("Options", expandedIcon="▾", collapsedIcon="▸")
         self.fold.setDuration(0)
         form_widget = QWidget()
-        form = QFormLayout(form_widget)
-        form.setContentsMargins(8, 0, 0, 0)
-        form.setVerticalSpacing(2)
+        self._form = QFormLayout(form_widget)
+        self._form.setContentsMargins(8, 0, 0, 0)
+        self._form.setVerticalSpacing(2)
         for name, title in fields.items():
             suggested = (suggestions or {}).get(name, ())
             entry = _Entry(find_field(config, name), title, suggested)
             entry.edited.connect(self.changed)
-            form.addRow(title, entry.widget)
+            self._form.addRow(title, entry.widget)
             self._entries[name] = entry
         self.fold.addWidget(form_widget)
         layout = QVBoxLayout(self)
@@ -92,6 +92,10 @@ class Options(QWidget):  # type: ignore[misc]
                 inner = inner.setdefault(group, {})
             inner[last] = value
         return values
+
+    def show_row(self, name: str, shown: bool) -> None:
+        """Show or hide the row of an entry."""
+        self._form.setRowVisible(self._entries[name].widget, shown)
 
     def set_value(self, name: str, value: Any) -> None:
         """Show a value as if the user had chosen it."""
@@ -121,7 +125,8 @@ class _Entry(QWidget):  # type: ignore[misc]
         super().__init__()
         self.default = field.get_default(call_default_factory=True)
         self._title = title
-        self._empty: Any = {} if self.default == {} else None
+        # What was left empty is the default of a field of several entries.
+        self._empty: Any = self.default if self.default in ({}, []) else None
         choices = choices_of(field.annotation) or suggested
         if field.annotation is bool:
             self.widget: QWidget = QCheckBox()

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from napari_im2im.docks.advice import Advice, Fix
+from napari_im2im.training.tasks.label_images import COMMON, count_labels, is_blended
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -19,6 +20,19 @@ PROBED_PIXELS = 2_000_000
 
 
 @dataclass(frozen=True)
+class LabelFacts:
+    """What a sample of whole numbers shows, which may be labels.
+
+    ``common`` are the numbers that many pixels have, in ascending order, and
+    ``blended`` says that they look like a picture (`is_blended`).
+    """
+
+    count: int
+    common: tuple[int, ...]
+    blended: bool
+
+
+@dataclass(frozen=True)
 class PixelFacts:
     """What a sample of an image's pixels shows."""
 
@@ -26,6 +40,8 @@ class PixelFacts:
     maximum: float
     not_finite: float
     """Fraction of the pixels that are NaN or infinite."""
+    labels: LabelFacts | None = None
+    """What whole numbers are like, None for others."""
 
     @property
     def constant(self) -> bool:
@@ -48,12 +64,19 @@ def probe_pixels(image: Image) -> PixelFacts:
     """
     pixels = image.read(_probed_region(image.sizes))
     if pixels.dtype.kind not in "fc":
-        return PixelFacts(float(pixels.min()), float(pixels.max()), 0.0)
+        low, high = float(pixels.min()), float(pixels.max())
+        return PixelFacts(low, high, 0.0, _label_facts(pixels))
     finite = np.isfinite(pixels)
     values = pixels[finite] if finite.any() else np.zeros(1)
     return PixelFacts(
         float(values.min()), float(values.max()), 1 - float(finite.mean())
     )
+
+
+def _label_facts(pixels: np.ndarray) -> LabelFacts:
+    counts = count_labels(pixels)
+    common = [v for v, count in counts.items() if count >= COMMON * pixels.size]
+    return LabelFacts(len(counts), tuple(common), is_blended(pixels))
 
 
 def _probed_region(sizes: Mapping[str, int]) -> dict[str, slice]:

@@ -234,7 +234,6 @@ class PredictWidget(Dock):
             first.layer_axes(),
             config.region or {},
             self.model_picker.model_name,
-            self._facts.labels if self._facts else (),
         )
         texts = self.options.texts()
         remember(predict={"model": config.model, "options": texts})

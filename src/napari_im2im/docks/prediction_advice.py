@@ -45,8 +45,6 @@ class ModelFacts:
         Number of channels of each of these, None for those that take any number.
     spatial
         Spatial axes of the first input, e.g. ``"yx"``.
-    labels
-        For each output whether it names classes or objects.
     output_channels
         Number of channels of all outputs together.
     """
@@ -55,7 +53,6 @@ class ModelFacts:
     input_names: tuple[str, ...]
     channels: tuple[int | None, ...]
     spatial: str
-    labels: tuple[bool, ...]
     output_channels: int
 
 
@@ -67,7 +64,6 @@ def facts_of(package: ModelPackage, path: str) -> ModelFacts:
         input_names=tuple(spec.id if len(inputs) > 1 else "Image" for spec in inputs),
         channels=tuple(_channels(spec) for spec in inputs),
         spatial="".join(a for a in SPATIAL_AXES if a in inputs[0].axis_names),
-        labels=tuple(spec.kind == "labels" for spec in package.outputs),
         output_channels=sum(_channels(spec) or 1 for spec in package.outputs),
     )
 

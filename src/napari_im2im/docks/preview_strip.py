@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import numpy as np
+from napari.utils.colormaps import label_colormap
 from qtpy.QtCore import QRectF, QSize, Qt
 from qtpy.QtGui import QImage, QPainter, QPalette
 from qtpy.QtWidgets import QComboBox, QSizePolicy, QVBoxLayout, QWidget
@@ -24,6 +25,7 @@ class PreviewStrip(QWidget):  # type: ignore[misc]
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self._arrays: tuple[np.ndarray, ...] | None = None
+        self._labels = False
         self._names: tuple[str, ...] = ()
         self._pictures = _Pictures()
         self.channel = QComboBox()
@@ -42,14 +44,20 @@ class PreviewStrip(QWidget):  # type: ignore[misc]
         self._names = tuple(names)
 
     def show_preview(
-        self, source: np.ndarray, target: np.ndarray, prediction: np.ndarray
+        self,
+        source: np.ndarray,
+        target: np.ndarray,
+        prediction: np.ndarray,
+        *,
+        labels: bool = False,
     ) -> None:
         """Show three arrays ``(channel, [z,] y, x)`` in their own units.
 
         The middle plane of a stack is shown. Target and prediction share their
-        contrast, so that a wrong brightness is seen.
+        contrast, so that a wrong brightness is seen; labels have the colours of
+        napari.
         """
-        self._arrays = (source, target, prediction)
+        self._arrays, self._labels = (source, target, prediction), labels
         count = len(target)
         if self.channel.count() != count:
             names = self._names if len(self._names) == count else ()
@@ -70,11 +78,15 @@ class PreviewStrip(QWidget):  # type: ignore[misc]
         channel = max(self.channel.currentIndex(), 0)
         truth, guess = plane(target, channel), plane(prediction, channel)
         first = plane(source, len(source) // 2)
+        if self._labels:
+            shown = [labels_to_image(truth), labels_to_image(guess)]
+        else:
+            shown = [to_image(pixels, contrast(truth)) for pixels in (truth, guess)]
         self._pictures.set_images(
             (
                 ("input", to_image(first, contrast(first))),
-                ("target", to_image(truth, contrast(truth))),
-                ("now", to_image(guess, contrast(truth))),
+                ("target", shown[0]),
+                ("now", shown[1]),
             )
         )
 
@@ -153,3 +165,13 @@ def to_image(pixels: np.ndarray, limits: tuple[float, float]) -> QImage:
     height, width = grey.shape
     format_ = QImage.Format.Format_Grayscale8
     return QImage(grey.data, width, height, width, format_).copy()
+
+
+def labels_to_image(labels: np.ndarray) -> QImage:
+    """Return a picture of a ``(y, x)`` plane of labels, in the colours of napari."""
+    numbers = labels.astype(np.int64)
+    colors = label_colormap(background_value=0).map(numbers.ravel())
+    pixels = np.ascontiguousarray(np.round(colors * 255).astype(np.uint8))
+    height, width = numbers.shape
+    format_ = QImage.Format.Format_RGBA8888
+    return QImage(pixels.data, width, height, 4 * width, format_).copy()

@@ -40,8 +40,6 @@ class ResultLayers:
         The part that was predicted, by axis; empty for all of it.
     name
         Name of the model.
-    labels
-        For each output whether its values name classes or objects.
     """
 
     def __init__(
@@ -51,7 +49,6 @@ class ResultLayers:
         source_axes: Sequence[str],
         region: Mapping[str, tuple[int, int]],
         name: str,
-        labels: Sequence[bool] = (),
     ) -> None:
         self.layers: list[Layer] = []
         self._viewer = viewer
@@ -59,7 +56,6 @@ class ResultLayers:
         self._axes = tuple(source_axes)
         self._region = dict(region)
         self._name = f"{source.name} → {name}"
-        self._labels = list(labels)
         self._outputs: tuple[Image, ...] = ()
         self._limits: dict[Layer, tuple[float, float]] = {}
         self._refreshed = 0.0
@@ -102,8 +98,9 @@ class ResultLayers:
         self._refresh()
 
     def _is_labels(self, number: int) -> bool:
-        whole_numbers = self._outputs[number].dtype.kind in "iu"
-        return whole_numbers and number < len(self._labels) and self._labels[number]
+        """Return whether the values of an output name classes or objects."""
+        output = self._outputs[number]
+        return output.dtype.kind in "iu" and output.metadata.get("kind") == "labels"
 
     def _split(self, number: int) -> list[Image]:
         """Return an image for each layer of an output."""
@@ -135,7 +132,8 @@ class ResultLayers:
                 **arguments,
             )
         else:
-            layer = Labels(np.asarray(part.data), name=name, **arguments)
+            names = _class_table(part.metadata.get("classes", {}))
+            layer = Labels(part.data, name=name, features=names, **arguments)
         above = self.layers[-1] if self.layers else self.source
         layers = self._viewer.layers
         at = layers.index(above) + 1 if above in layers else len(layers)
@@ -186,6 +184,13 @@ class ResultLayers:
     def _refresh(self) -> None:
         for layer in self.layers:
             layer.refresh(extent=False)
+
+
+def _class_table(classes: Mapping[str, str]) -> dict[str, list[Any]]:
+    """Return the features by which napari says the class below the mouse."""
+    if not classes:
+        return {}
+    return {"index": [*map(int, classes)], "class": [*classes.values()]}
 
 
 def _part_names(title: str, output: Image, count: int) -> list[str]:

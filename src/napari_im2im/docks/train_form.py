@@ -17,6 +17,7 @@ from napari_im2im.docks.layers import image_to_layer_data
 from napari_im2im.docks.options import Options
 from napari_im2im.docks.pair_table import FilesField, PairTable
 from napari_im2im.docks.pixel_facts import PixelFacts, probe_pixels
+from napari_im2im.docks.task_row import TASK_OPTIONS, TaskRow
 from napari_im2im.docks.training_advice import (
     EFFORTS,
     advise_files,
@@ -25,7 +26,7 @@ from napari_im2im.docks.training_advice import (
     suggest_name,
 )
 from napari_im2im.errors import ConfigError, Im2ImError
-from napari_im2im.models.networks import CATALOGUE
+from napari_im2im.models.network_catalogue import CATALOGUE
 from napari_im2im.training.config import TrainConfig
 
 if TYPE_CHECKING:
@@ -41,6 +42,7 @@ OPTIONS = {
     "spatial_axes": "2D or 3D",
     "patch": "Patch",
     "batch_size": "Batch",
+    **TASK_OPTIONS,
     "start_from": "Start from model",
     "network.name": "Network",
     "network.size": "Network size",
@@ -89,6 +91,7 @@ class TrainForm(QWidget):  # type: ignore[misc]
         self.rows = {role: InputRow(viewer, role.capitalize()) for role in _ROLES}
         self.files = {role: FilesField(role.capitalize()) for role in _ROLES}
         self.pairs = PairTable()
+        self.task = TaskRow()
         self.effort = QComboBox()
         self.effort.addItems(EFFORTS)
         self.name = QLineEdit()
@@ -106,8 +109,10 @@ class TrainForm(QWidget):  # type: ignore[misc]
             row.changed.connect(self._choose_layers)
         for field in self.files.values():
             field.changed.connect(self._pair_files)
+        self.task.currentIndexChanged.connect(self._choose_task)
         self.effort.currentIndexChanged.connect(self.changed)
         self.options.changed.connect(self.changed)
+        self._choose_task()
         self._choose_origin()
 
     def _arrange(self) -> None:
@@ -119,12 +124,14 @@ class TrainForm(QWidget):  # type: ignore[misc]
             layers.add(f"&{role.capitalize()}", row, row.layer_row.first_box())
             files.add(f"&{role.capitalize()}", field, field.line)
         files.addWidget(self.pairs, 3, 0, 1, 2)
+        foot.add("Tas&k", self.task)
         foot.add("&Effort", self.effort)
         foot.add("&Name", self.name)
         for box, name in ((self.origin, "Learn from"), (self.effort, "Effort")):
             box.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Fixed)
             box.setAccessibleName(name)
         self.name.setAccessibleName("Name")
+        self._forms = layers, files
         self._layers_form.setLayout(layers)
         self._files_form.setLayout(files)
         column = QVBoxLayout(self)
@@ -135,6 +142,11 @@ class TrainForm(QWidget):  # type: ignore[misc]
         column.addWidget(self._files_form)
         column.addLayout(foot)
         column.addWidget(self.options)
+
+    @property
+    def _roles(self) -> tuple[str, ...]:
+        """What the task needs: without a target there is only the input."""
+        return _ROLES[:1] if self.task.info.target == "none" else _ROLES
 
     @property
     def from_files(self) -> bool:
@@ -157,10 +169,10 @@ class TrainForm(QWidget):  # type: ignore[misc]
         ConfigError
             If an option makes no sense.
         """
-        values = self.options.values()
+        values = {"task": self.task.task, **self.options.values()}
         data = values.setdefault("data", {})
         names = []
-        for role in _ROLES:
+        for role in self._roles:
             if self.from_files:
                 data[f"{role}s"] = self.files[role].patterns
                 names.append(" ".join(Path(p).stem for p in data[f"{role}s"]))
@@ -196,7 +208,8 @@ class TrainForm(QWidget):  # type: ignore[misc]
             If layers make no image.
         """
         region = {axis: slice(0, size) for axis, size in self._crop.items()}
-        images = [self.rows[role].image() for role in _ROLES]
+        images = [self.rows[role].image() for role in self._roles]
+        images = [images[0], images[-1]]
         source, target = (image.crop(region) if image else None for image in images)
         return source, target
 
@@ -204,7 +217,7 @@ class TrainForm(QWidget):  # type: ignore[misc]
         """Return where input and target come from; nothing if files are named."""
         if self.from_files:
             return []
-        return [self.rows[role].origin() for role in _ROLES]
+        return [self.rows[role].origin() for role in self._roles]
 
     def advice(self) -> list[Advice]:
         """Say what the training will do, or what to fix first.
@@ -218,16 +231,17 @@ class TrainForm(QWidget):  # type: ignore[misc]
         if self.from_files:
             return advise_files(self._pairs, self._problem)
         source, target = self.images()
-        rows = self.rows.values()
-        shared = set.intersection(*({*row.layers} for row in rows))
+        chosen = [self.rows[role] for role in self._roles]
+        rows = [chosen[0], chosen[-1]]
+        shared = set.intersection(*({*row.layers} for row in self.rows.values()))
         advice = advise_layers(
             source,
             target,
             config,
-            same=bool(shared),
+            same=bool(shared) and len(chosen) > 1,
             labels=[row.is_labels for row in rows],
             guessed=[row.axes_row.guessed for row in rows],
-            pixels={role: facts for role, (_, facts) in self._pixels.items()},
+            pixels={r: self._pixels[r][1] for r in self._roles if r in self._pixels},
         )
         if source is not None and target is not None:
             advice.insert(0, describe_training(source, target, config))
@@ -240,6 +254,10 @@ class TrainForm(QWidget):  # type: ignore[misc]
         elif fix.action == "patch":
             patch = self.config().patch or {}
             self.options.set_value("patch", {**patch, **fix.value})
+        elif fix.action == "task":
+            self.task.set_task(fix.value)
+        elif fix.action == "option":
+            self.options.set_value(*fix.value)
         elif fix.action == "replace_not_finite":
             self._replace_not_finite(fix.value)
         elif fix.action == "edit_axes":
@@ -257,6 +275,14 @@ class TrainForm(QWidget):  # type: ignore[misc]
         clean = finite(image).renamed(f"{image.name} (finite)")
         ((data, arguments, _),) = image_to_layer_data(clean, split_channels=False)
         row.layer_row.set_layers([self._viewer.add_image(data, **arguments)])
+
+    def _choose_task(self) -> None:
+        """Ask for what the task needs."""
+        targets = self.rows["target"], self.files["target"]
+        for form, target in zip(self._forms, targets, strict=True):
+            form.show_row(target, "target" in self._roles)
+        self.task.adapt(self.options)
+        self.changed.emit()
 
     # -- looking at layers and files, in a thread ----------------------------------
 

@@ -13,7 +13,9 @@ from napari_im2im.docks.advice import (
     describe_duration,
     describe_sizes,
 )
+from napari_im2im.docks.label_advice import advise_target
 from napari_im2im.docks.pixel_facts import PixelFacts, advise_pixels
+from napari_im2im.training.tasks.catalogue import TASKS
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -66,14 +68,17 @@ def advise_layers(
             "or nothing is learned."
         )
         return [Advice(text, "stop")]
-    for image, is_labels in zip((source, target), labels, strict=True):
-        if is_labels:
-            text = (
-                f"{image.name} is a Labels layer, whose numbers name objects: choose "
-                "an Image layer."
-            )
-            return [Advice(text, "stop")]
-    return _advise_images(source, target, config, guessed, pixels)
+    if labels[0]:
+        text = (
+            f"{source.name} is a Labels layer, whose numbers name objects: choose an "
+            "Image layer."
+        )
+        return [Advice(text, "stop")]
+    facts = pixels["target"].labels if "target" in pixels else None
+    return [
+        *advise_target(target, config, is_labels=labels[1], facts=facts),
+        *_advise_images(source, target, config, guessed, pixels),
+    ]
 
 
 def _advise_images(
@@ -122,9 +127,10 @@ def describe_training(source: Image, target: Image, config: TrainConfig) -> Advi
         effort = f"for {config.effort.epochs} epochs"
     else:
         effort = f"for {describe_duration(limit or 0)}"
-    return Advice(
-        f"Learns {target.name} from {source.name} ({describe_sizes(source)}) {effort}."
-    )
+    task = TASKS[config.task]
+    what = f"{target.name} from " if task.target != "none" else "from "
+    verb = "Learns" if config.task == "image" else f"{task.title}: learns"
+    return Advice(f"{verb} {what}{source.name} ({describe_sizes(source)}) {effort}.")
 
 
 def advise_files(pairs: Sequence[tuple[Path, Path]], problem: str) -> list[Advice]:

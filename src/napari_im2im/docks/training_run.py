@@ -31,6 +31,18 @@ if TYPE_CHECKING:
     from napari_im2im.docks.job_row import JobRow
     from napari_im2im.docks.result_actions import JobText
 
+_METRICS = {
+    "pcc": "PCC",
+    "ssim": "SSIM",
+    "psnr": "PSNR",
+    "mae": "MAE",
+    "dice": "Dice",
+    "iou": "IoU",
+    "ap": "AP",
+    "f1 0.5": "F1",
+}
+"""Those that are named at the end, and how."""
+
 
 class TrainingView(QWidget):  # type: ignore[misc]
     """Shows the events of a training.
@@ -112,7 +124,9 @@ class TrainingView(QWidget):  # type: ignore[misc]
                 event.values.get("validation_loss"),
             )
         elif isinstance(event, Preview):
-            self.strip.show_preview(event.input, event.target, event.prediction)
+            self.strip.show_preview(
+                event.input, event.target, event.prediction, labels=event.labels
+            )
         elif isinstance(event, NewBest):
             self._keep_best(event)
         elif isinstance(event, Message):
@@ -165,8 +179,8 @@ class TrainingView(QWidget):  # type: ignore[misc]
         self._package = event.package
         self.try_button.show()
         measured = " · ".join(
-            f"{name.upper()} {event.metrics[name]:.3g}"
-            for name in ("pcc", "ssim", "psnr", "mae")
+            f"{title} {event.metrics[name]:.3g}"
+            for name, title in _METRICS.items()
             if name in event.metrics
         )
         self._row.show_status(f"Done: {event.reason}.")

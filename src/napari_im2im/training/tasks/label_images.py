@@ -14,11 +14,14 @@ if TYPE_CHECKING:
     from napari_im2im.images.image import Image
 
 _COLORS = {("red", "green", "blue"), ("red", "green", "blue", "alpha")}
+MOST_CLASSES = 32
+"""More labels than that name objects."""
+
+COMMON = 0.05
+"""Part of the pixels from which on a label is no rim of another."""
+
 _FEW_LABELS = 8
 """Labels that may be scattered pixels, as a point annotation is."""
-
-_COMMON = 0.05
-"""Part of the pixels from which on a label is no rim of another."""
 
 _INSIDE = 0.25
 """Part of the pixels of small labels that lie inside of them, at least."""
@@ -82,7 +85,7 @@ def is_blended(labels: np.ndarray) -> bool:
     counts = count_labels(labels)
     if len(counts) <= _FEW_LABELS:
         return False
-    rare = [v for v, count in counts.items() if count < _COMMON * labels.size]
+    rare = [v for v, count in counts.items() if count < COMMON * labels.size]
     pixels = np.isin(labels, rare)
     pixels[..., -1, :] = pixels[..., :, -1] = False
     right, below = np.roll(labels, -1, -1), np.roll(labels, -1, -2)

@@ -12,7 +12,11 @@ from napari_im2im.errors import DataError
 from napari_im2im.models.tensors import Step
 from napari_im2im.training.metrics import class_metrics
 from napari_im2im.training.segmentation_losses import SegmentationLoss
-from napari_im2im.training.tasks.label_images import count_labels, is_blended
+from napari_im2im.training.tasks.label_images import (
+    MOST_CLASSES,
+    count_labels,
+    is_blended,
+)
 from napari_im2im.training.tasks.task import Task
 
 if TYPE_CHECKING:
@@ -20,9 +24,6 @@ if TYPE_CHECKING:
 
     from napari_im2im.training.data import Sample
     from napari_im2im.training.finetune import Start
-
-_MOST_CLASSES = 32
-"""More labels than that name objects."""
 
 _BACKGROUND = "background"
 
@@ -116,7 +117,7 @@ class SemanticTask(Task):
             found = list(config.values)
         elif config.classes and set(found) <= {*range(len(config.classes))}:
             found = list(range(len(config.classes)))
-        if len(found) > _MOST_CLASSES:
+        if len(found) > MOST_CLASSES:
             raise DataError(
                 f"The targets hold {len(found)} different labels, as where each object "
                 "has its own number: set semantic.foreground to learn objects against "

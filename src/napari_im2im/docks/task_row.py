@@ -1,0 +1,77 @@
+"""What is learned: the row of the Train dock, and the options that belong to it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from qtpy.QtCore import Qt
+from qtpy.QtWidgets import QComboBox, QSizePolicy
+
+from napari_im2im.training.tasks.catalogue import TASKS
+
+if TYPE_CHECKING:
+    from napari_im2im.docks.options import Options
+    from napari_im2im.training.tasks.catalogue import TaskInfo, TaskName
+
+TASK_OPTIONS = {
+    "semantic.classes": "Class names",
+    "semantic.values": "Class labels",
+    "semantic.foreground": "Foreground only",
+    "semantic.ignore": "Ignore label",
+    "instances.distance": "Learn distance",
+    "instances.boundary": "Boundary width",
+    "instances.smallest": "Smallest object",
+    "embedding.foreground_weight": "Foreground weight",
+    "embedding.smallest": "Smallest object",
+    "noise2void.percentage": "Hidden pixels (%)",
+    "noise2void.radius": "Neighbourhood",
+    "noise2void.replacement": "Hidden becomes",
+    "noise2void.axis": "Noise runs along",
+    "noise2void.span": "Hidden along it",
+}
+"""Fields of `TrainConfig` that only count for the task that they begin with."""
+
+
+class TaskRow(QComboBox):  # type: ignore[misc]
+    """A choice of the tasks; each says in its tool tip what comes of it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        for name, info in TASKS.items():
+            self.addItem(info.title, name)
+            at = self.count() - 1
+            self.setItemData(at, info.text, Qt.ItemDataRole.ToolTipRole)
+        self.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Fixed)
+        self.setAccessibleName("Task")
+        self.currentIndexChanged.connect(self._describe)
+        self._describe()
+
+    @property
+    def task(self) -> TaskName:
+        """The name of the chosen task."""
+        name: TaskName = self.currentData()
+        return name
+
+    @property
+    def info(self) -> TaskInfo:
+        """What the chosen task is."""
+        return TASKS[self.task]
+
+    def set_task(self, name: str) -> None:
+        """Choose a task by its name."""
+        self.setCurrentIndex(self.findData(name))
+
+    def adapt(self, options: Options) -> None:
+        """Show the options of this task only; drop losses that it doesn't know."""
+        for name in TASK_OPTIONS:
+            options.show_row(name, name.startswith(f"{self.task}."))
+        options.show_row("target_normalization", self.info.target == "image")
+        loss = ", ".join(f"{n}: {w:g}" for n, w in self.info.default_loss.items())
+        options.set_hint("loss", f"{loss} (usual)")
+        known = self.info.losses
+        if any(name not in known for name in options.values().get("loss", ())):
+            options.set_value("loss", {})
+
+    def _describe(self) -> None:
+        self.setToolTip(self.info.text)
+        self.setAccessibleDescription(self.info.text)
