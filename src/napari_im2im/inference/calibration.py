@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from napari_im2im.folders import cache_folder
-from napari_im2im.inference.halo import measure_halo
+from napari_im2im.inference.halo import measure_halo, measuring_pixels
 from napari_im2im.inference.jobs import Job
 from napari_im2im.inference.receptive_field import (
     ReceptiveField,
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from napari_im2im.inference.jobs import Network, TileRunner
     from napari_im2im.models.tensors import TensorSpec
 
-_VERSION = 2
+_VERSION = 3
 _SAMPLE = {1: 1 << 16, 2: 768, 3: 160}
 """Pixels of the image to look at along each axis, by the number of axes."""
 
@@ -87,7 +87,7 @@ def _sample(runner: TileRunner) -> list[np.ndarray] | None:
         start -= start % runner.geometry.denominators[axis]
         tile[axis] = AxisTile(start, start + length, start, start + length)
     try:
-        arrays = runner.prepare(Job((planes[len(planes) // 2],), tile))
+        arrays = runner.read(Job((planes[len(planes) // 2],), tile))
     except UnreadableChunkError:
         if any(s is not None and s.skip_unreadable for s in matching.sources[0]):
             return None
@@ -143,39 +143,43 @@ class Calibration:
             self._write()
         return field_from_data(self._data["field"])
 
-    def halo(
+    def asked_halo(
+        self, field: ReceptiveField, config: PredictConfig
+    ) -> dict[str, tuple[int, int]]:
+        """Return the halo ``(before, after)`` that the job names: the whole radius."""
+        if field.exact and isinstance(config.halo, dict):
+            return _both_ends(config.halo, field)
+        return dict(field.radius)
+
+    def known_halo(
+        self,
+        outputs: Sequence[TensorSpec],
+        field: ReceptiveField,
+        config: PredictConfig,
+    ) -> dict[str, tuple[int, int]]:
+        """Return the halo that was declared or measured before, empty if none was."""
+        usual = config.tolerance == type(config)().tolerance
+        halo = declared_halo(outputs) if usual else {}
+        measured = self._data.get("halo", {}).get(repr(config.tolerance), {})
+        return _both_ends(halo or measured, field) if halo or measured else {}
+
+    def measuring_pixels(self, runner: TileRunner, field: ReceptiveField) -> int:
+        """Return how many pixels are computed to measure the halo."""
+        return measuring_pixels(runner.geometry, field)
+
+    def measured_halo(
         self,
         runner: TileRunner,
         field: ReceptiveField,
         config: PredictConfig,
         measuring: Network | None = None,
     ) -> dict[str, tuple[int, int]]:
-        """Return the halo ``(before, after)`` to use, measured if it isn't known."""
-        exact = dict(field.radius)
-        if not field.exact or config.halo == "exact":
-            return exact
-        if isinstance(config.halo, dict):
-            halo = config.halo
-        else:
-            usual = config.tolerance == type(config)().tolerance
-            halo = declared_halo(runner.outputs) if usual else {}
-        if config.halo == "measured" and not halo:
-            halo = self._measured(runner, field, config.tolerance, measuring)
-        return exact | {axis: (n, n) for axis, n in halo.items() if axis in exact}
-
-    def _measured(
-        self,
-        runner: TileRunner,
-        field: ReceptiveField,
-        tolerance: float,
-        measuring: Network | None,
-    ) -> dict[str, int]:
-        halos = self._data.setdefault("halo", {})
-        key = repr(tolerance)
-        if key not in halos:
-            halos[key] = measure_halo(_windows(runner, measuring), field, tolerance)
-            self._write()
-        return dict(halos[key])
+        """Measure the halo ``(before, after)``, and remember it."""
+        windows = _windows(runner, measuring)
+        halo = measure_halo(windows, field, config.tolerance)
+        self._data.setdefault("halo", {})[repr(config.tolerance)] = halo
+        self._write()
+        return _both_ends(halo, field)
 
     def _write(self) -> None:
         self._path.parent.mkdir(parents=True, exist_ok=True)
@@ -183,6 +187,14 @@ class Calibration:
         text = json.dumps({"version": _VERSION, **self._data})
         temporary.write_text(text, encoding="utf-8")
         temporary.replace(self._path)
+
+
+def _both_ends(
+    halo: Mapping[str, int], field: ReceptiveField
+) -> dict[str, tuple[int, int]]:
+    """Return a halo with both ends; the whole radius of axes that it doesn't name."""
+    both = {axis: (size, size) for axis, size in halo.items() if axis in field.radius}
+    return {**field.radius, **both}
 
 
 def declared_halo(outputs: Sequence[TensorSpec]) -> dict[str, int]:

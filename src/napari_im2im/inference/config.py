@@ -54,8 +54,13 @@ class PredictConfig(BaseModel):
     )
     halo: Literal["measured", "exact"] | dict[str, int] = Field(
         "measured",
-        description="measured: the smallest that keeps `tolerance`; "
-        "exact: the whole receptive field; or pixels by axis.",
+        description="measured: the smallest that keeps `tolerance`, where it saves "
+        "much; exact: the whole receptive field; or pixels by axis.",
+    )
+    overlap: Literal["exact", "blend"] = Field(
+        "exact",
+        description="exact: tiles give what one forward of the whole image would; "
+        "blend: they fade into each other. Networks without exact tiles are blended.",
     )
     tolerance: PositiveFloat = Field(
         1e-3, description="Largest difference from the whole image, in std."

@@ -12,7 +12,7 @@ import numpy as np
 from napari_im2im.errors import ModelError
 from napari_im2im.inference.augmentation import Orientation, mean_and_std
 from napari_im2im.inference.steps import Operation, apply
-from napari_im2im.inference.tiling import Tile, split_tile
+from napari_im2im.inference.tiling import Tile, scaled_core, split_tile
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from napari_im2im.models.tensors import TensorSpec
 
 Network = Callable[[Sequence["np.ndarray | None"]], list[np.ndarray]]
+Keep = list[list[slice]]
+"""For each output the part that is kept of it, by tiled axis."""
 
 
 @dataclass(frozen=True)
@@ -41,6 +43,14 @@ class Job:
         )
         cores = ",".join(f"{t.core_start}-{t.core_stop}" for t in self.tile.values())
         return f"{planes} {cores}"
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """The preprocessed inputs of a job, and what is kept of its outputs."""
+
+    arrays: list[np.ndarray | None]
+    keep: Keep
 
 
 @dataclass(frozen=True)
@@ -76,6 +86,8 @@ class TileRunner:
         Smallest core that is left by that, by axis.
     orientations
         Test-time augmentation; empty for none.
+    part
+        Computes the kept part of the outputs alone, where that saves something.
     """
 
     network: Network
@@ -88,9 +100,21 @@ class TileRunner:
     smaller: Callable[[], Mapping[str, AxisGeometry]] = dict
     smallest: Mapping[str, int] = field(default_factory=dict)
     orientations: Sequence[Orientation] = ()
+    part: Callable[[Sequence[np.ndarray | None], Keep], list[np.ndarray]] | None = None
 
-    def prepare(self, job: Job) -> list[np.ndarray | None]:
+    def prepare(self, job: Job) -> Prepared:
         """Read and preprocess the inputs of a job."""
+        keep = [
+            [
+                scaled_core(job.tile[axis], scale, self.matching.sizes[axis])[1]
+                for axis, scale in scales.items()
+            ]
+            for scales in self.geometry.outputs
+        ]
+        return Prepared(self.read(job), keep)
+
+    def read(self, job: Job) -> list[np.ndarray | None]:
+        """Read and preprocess the inputs of a job, without saying what is kept."""
         arrays: list[np.ndarray | None] = []
         for index, spec in enumerate(self.inputs):
             planes = [self._plane(index, plane, job.tile) for plane in job.planes]
@@ -124,10 +148,13 @@ class TileRunner:
             pixels = pixels.astype(np.float32, copy=False)
         return np.ascontiguousarray(pixels)
 
-    def compute(self, arrays: Sequence[np.ndarray | None]) -> Computed:
+    def compute(self, prepared: Prepared) -> Computed:
         """Run the network, on all orientations if there are some."""
+        arrays = prepared.arrays
         if not self.orientations:
-            return Computed(self._checked(arrays))
+            if self.part is None:
+                return Computed(self._checked(arrays))
+            return Computed(self._partial(self.part, prepared))
         results: list[list[np.ndarray]] = [[] for _ in self.outputs]
         for orientation in self.orientations:
             turned = [
@@ -160,6 +187,32 @@ class TileRunner:
                         f"{scale.size(sizes[axis])}: the description is wrong."
                     )
         return list(outputs)
+
+    def _partial(
+        self,
+        part: Callable[[Sequence[np.ndarray | None], Keep], list[np.ndarray]],
+        prepared: Prepared,
+    ) -> list[np.ndarray]:
+        """Return outputs of full size with zeros around what is kept."""
+        sizes: dict[str, int] = {}
+        for spec, array in zip(self.inputs, prepared.arrays, strict=True):
+            if array is not None:
+                sizes |= dict(zip(spec.axis_names, array.shape, strict=True))
+        whole = [
+            [slice(0, scale.size(sizes[axis])) for axis, scale in scales.items()]
+            for scales in self.geometry.outputs
+        ]
+        if prepared.keep == whole:
+            return self._checked(prepared.arrays)
+        outputs = []
+        for kept, region, full in zip(
+            part(prepared.arrays, prepared.keep), prepared.keep, whole, strict=True
+        ):
+            shape = (*kept.shape[:2], *(size.stop for size in full))
+            output = np.zeros(shape, kept.dtype)
+            output[(slice(None), slice(None), *region)] = kept
+            outputs.append(output)
+        return outputs
 
     def split(self, job: Job) -> list[Job]:
         """Cut a job into two with less memory; alone if that can't be done."""

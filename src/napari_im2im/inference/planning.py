@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 import psutil
@@ -11,6 +11,7 @@ import psutil
 from napari_im2im.errors import ConfigError
 from napari_im2im.inference.outputs import CHUNK_PIXELS
 from napari_im2im.inference.tiling import (
+    TILE_OVERHEAD,
     AxisGeometry,
     Tile,
     all_tiles,
@@ -81,6 +82,14 @@ class Plan:
         """Pixels that tiles overlap at each end."""
         return {axis: max(g.before, g.after) for axis, g in self.axes.items()}
 
+    def cost(self, share: float = 1.0) -> float:
+        """Return what all tiles cost, in pixels computed; see `make_plan`."""
+        tiles = self.tiles
+        cores = math.prod(part.stop - part.start for part in self.region.values())
+        pixels = sum(math.prod(part.size for part in tile.values()) for tile in tiles)
+        cost: float = share * pixels + (1 - share) * cores + TILE_OVERHEAD * len(tiles)
+        return cost
+
 
 def axis_geometries(
     geometry: ModelGeometry,
@@ -120,6 +129,7 @@ def make_plan(
     region: Mapping[str, slice],
     receptive_field: ReceptiveField,
     device: str,
+    share: float = 1.0,
 ) -> Plan:
     """Choose the tiles.
 
@@ -135,12 +145,16 @@ def make_plan(
         Of the network.
     device
         Where it runs; its free memory limits the tiles.
+    share
+        Cost of a pixel outside the core, of one inside.
     """
     axes = dict(axes)
-    if receptive_field.exact:
+    if receptive_field.exact and config.overlap == "exact":
         if all(g.fits for g in axes.values()):
-            return Plan(axes, _cores(config, geometry, axes, device), region)
+            return Plan(axes, _cores(config, geometry, axes, device, share), region)
         reason = "needs a halo that leaves nothing of its fixed size"
+    elif receptive_field.exact:
+        return _blended(config, geometry, axes, region, device)
     else:
         reason = receptive_field.reason
         free = free_memory(device) * 0.7
@@ -152,23 +166,41 @@ def make_plan(
         if not (cut or asked) and pixels * _BYTES_PER_PIXEL <= free:
             message = f"Predicted in one piece, because this network {reason}."
             return Plan(axes, whole, region, message=message)
+    plan = _blended(config, geometry, axes, region, device)
+    message = (
+        f"This network {reason}, so that its result depends on the tiles: they "
+        f"overlap by {2 * max(plan.overlap.values(), default=0)} pixels and are "
+        "blended."
+    )
+    return replace(plan, message=message, warning=True)
+
+
+def _blended(
+    config: PredictConfig,
+    geometry: ModelGeometry,
+    axes: Mapping[str, AxisGeometry],
+    region: Mapping[str, slice],
+    device: str,
+) -> Plan:
+    """Return tiles that fade into each other."""
     overlap = {
-        axis: _overlap(g) for axis, g in axes.items() if axis not in geometry.untiled
+        axis: _overlap(g, config.halo, axis)
+        for axis, g in axes.items()
+        if axis not in geometry.untiled
     }
     blended = with_halo(axes, {axis: (n, n) for axis, n in overlap.items()})
     cores = _cores(config, geometry, blended, device)
     overlap = {axis: min(n, cores[axis] // 2) for axis, n in overlap.items()}
-    message = (
-        f"This network {reason}, so that its result depends on the tiles: they "
-        f"overlap by {2 * max(overlap.values(), default=0)} pixels and are blended."
-    )
-    return Plan(blended, cores, region, overlap, message, warning=True)
+    return Plan(blended, cores, region, overlap)
 
 
-def _overlap(axis: AxisGeometry) -> int:
-    if isinstance(axis.rule, FixedSize):
-        return max(1, axis.rule.size // 8)
-    return max(1, min(_BLEND, axis.size // 4))
+def _overlap(geometry: AxisGeometry, halo: str | Mapping[str, int], axis: str) -> int:
+    """Return by how many pixels a tile reaches beyond its core."""
+    if not isinstance(halo, str) and axis in halo:
+        return max(1, halo[axis])
+    if isinstance(geometry.rule, FixedSize):
+        return max(1, geometry.rule.size // 8)
+    return max(1, min(_BLEND, geometry.size // 4))
 
 
 def _cores(
@@ -176,6 +208,7 @@ def _cores(
     geometry: ModelGeometry,
     axes: Mapping[str, AxisGeometry],
     device: str,
+    share: float = 1.0,
 ) -> dict[str, int]:
     asked = config.tile or {}
     unknown = [axis for axis in asked if axis not in axes]
@@ -196,19 +229,22 @@ def _cores(
     chunks = dict.fromkeys(free, limit)
     most = most_pixels(device, config.precision)
     largest = most_pixels(device, config.precision, spare=False)
-    chosen = choose_cores(free, most // taken, chunks=chunks)
-    while most < largest and _repeated(free, chosen) > _MOST_REPEATED:
-        most = min(2 * most, largest)
-        chosen = choose_cores(free, most // taken, chunks=chunks)
+    chosen = choose_cores(free, most // taken, chunks=chunks, share=share)
+    while most < largest and _repeated(free, chosen, share) > _MOST_REPEATED:
+        most = min(most + most // 2, largest)
+        chosen = choose_cores(free, most // taken, chunks=chunks, share=share)
     return {axis: {**cores, **chosen}[axis] for axis in axes}
 
 
-def _repeated(axes: Mapping[str, AxisGeometry], cores: Mapping[str, int]) -> float:
+def _repeated(
+    axes: Mapping[str, AxisGeometry], cores: Mapping[str, int], share: float
+) -> float:
     """Return how often a pixel is computed, on average."""
-    return math.prod(
+    every = math.prod(
         sum(geometry.sizes(cores[axis])) / geometry.padded
         for axis, geometry in axes.items()
     )
+    return share * every + 1 - share
 
 
 def most_pixels(device: str, precision: str, *, spare: bool = True) -> int:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from dataclasses import replace
-from functools import cache
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -14,6 +13,7 @@ from napari_im2im.events import Progress
 from napari_im2im.inference.augmentation import Orientation, orientations
 from napari_im2im.inference.calibration import Calibration
 from napari_im2im.inference.classes import choice_of_classes, classes_layout
+from napari_im2im.inference.cutting import Cutting
 from napari_im2im.inference.geometry import model_geometry, without_room_for_halo
 from napari_im2im.inference.jobs import Job, Network, TileRunner
 from napari_im2im.inference.matching import Matching, match_images
@@ -27,13 +27,7 @@ from napari_im2im.inference.outputs import (
     output_layout,
     output_paths,
 )
-from napari_im2im.inference.planning import (
-    Plan,
-    axis_geometries,
-    make_plan,
-    most_pixels,
-)
-from napari_im2im.inference.receptive_field import ReceptiveField
+from napari_im2im.inference.planning import Plan, most_pixels
 from napari_im2im.inference.results import Target, split_steps
 from napari_im2im.inference.setup import Model, Setup
 from napari_im2im.inference.statistics import WholeTensor, bind_steps
@@ -45,18 +39,16 @@ from napari_im2im.inference.steps import (
     dtype_after,
     statistics_of,
 )
-from napari_im2im.inference.tiling import with_halo
 from napari_im2im.inference.whole_steps import check_libraries, network_tensor
 from napari_im2im.models.tensors import FixedSize, ReferencedSize
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Generator, Mapping, Sequence
+    from collections.abc import Generator, Mapping, Sequence
 
     from napari_im2im.events import Event
     from napari_im2im.images.image import Image
     from napari_im2im.inference.config import PredictConfig
     from napari_im2im.inference.geometry import ModelGeometry
-    from napari_im2im.inference.tiling import AxisGeometry
     from napari_im2im.models.runtimes import Runtime
     from napari_im2im.models.tensors import TensorSpec
 
@@ -105,9 +97,8 @@ def prepare_prediction(
     )
     yield Progress(0, 0, f"how far {model.name} looks")
     calibration = Calibration(model.sha256, model.config)
-    plan, smaller = _tiling(
-        config, runner, calibration, region, runtime.device, header, measuring
-    )
+    cutting = Cutting(config, runner, calibration, region, runtime.device, measuring)
+    plan = cutting.plan(header)
     splits = [split_steps(spec.steps, CONTINUOUS) for spec in model.outputs]
     heads = [
         [bind(step, spec.axis_names) for step in head]
@@ -117,7 +108,8 @@ def prepare_prediction(
         runner,
         orientations=_orientations(config, plan),
         heads=heads,
-        smaller=smaller,
+        part=cutting.part(plan),
+        smaller=cutting.smaller(plan),
         smallest={axis: 2 * overlap for axis, overlap in plan.overlap.items()},
     )
     return Setup(
@@ -145,42 +137,6 @@ def _checked_geometry(model: Model, results: Sequence[TensorSpec]) -> ModelGeome
     if "receptive_field" in model.config:
         geometry = without_room_for_halo(geometry)
     return geometry
-
-
-def _tiling(
-    config: PredictConfig,
-    runner: TileRunner,
-    calibration: Calibration,
-    region: Mapping[str, slice],
-    device: str,
-    header: Mapping[str, Any],
-    measuring: Network | None,
-) -> tuple[Plan, Callable[[], Mapping[str, AxisGeometry]]]:
-    """Choose the tiles; return also how smaller ones are cut where memory is short."""
-    if not header and _fits_in_one(runner, config, region, device):
-        axes = runner.geometry.axes
-        field = ReceptiveField(dict.fromkeys(axes, 1), dict.fromkeys(axes, (0, 0)))
-        halo = dict(field.radius)
-    else:
-        field = calibration.field(runner, measuring)
-        halo = (
-            {axis: (h[0], h[1]) for axis, h in header["halo"].items()}
-            if header
-            else calibration.halo(runner, field, config, measuring)
-        )
-    plan = _plan(config, runner, region, field, halo, device, header)
-
-    @cache
-    def smaller() -> Mapping[str, AxisGeometry]:
-        if plan.overlap:
-            return plan.axes
-        field = calibration.field(runner, measuring)
-        if not field.exact:
-            return {}
-        halo = calibration.halo(runner, field, config, measuring)
-        return _axes(config, runner, field, halo)
-
-    return plan, smaller
 
 
 def _test_shapes(model: Model) -> dict[str, tuple[int, ...]]:
@@ -251,57 +207,6 @@ def _preprocessing(
         ]
         for tensors in references
     ]
-
-
-def _fits_in_one(
-    runner: TileRunner,
-    config: PredictConfig,
-    region: Mapping[str, slice],
-    device: str,
-) -> bool:
-    """Return whether the whole image is one tile, so that no halo matters."""
-    sizes = runner.matching.sizes
-    axes = axis_geometries(runner.geometry, sizes, {})
-    pixels = math.prod(axis.padded for axis in axes.values())
-    return (
-        config.tile is None
-        and all(region[axis] == slice(0, size) for axis, size in sizes.items())
-        and all(axis.largest_core >= axis.size for axis in axes.values())
-        and pixels <= most_pixels(device, config.precision)
-    )
-
-
-def _axes(
-    config: PredictConfig,
-    runner: TileRunner,
-    field: ReceptiveField,
-    halo: Mapping[str, tuple[int, int]],
-) -> dict[str, AxisGeometry]:
-    """Return how each axis can be cut, halo included."""
-    geometry, sizes = runner.geometry, runner.matching.sizes
-    mirrored = config.test_time_augmentation
-    axes = axis_geometries(geometry, sizes, field.stride, mirrored=mirrored)
-    cut = {axis: h for axis, h in halo.items() if axis not in geometry.untiled}
-    if mirrored:
-        cut = {axis: (max(sides), max(sides)) for axis, sides in cut.items()}
-    return with_halo(axes, cut)
-
-
-def _plan(
-    config: PredictConfig,
-    runner: TileRunner,
-    region: Mapping[str, slice],
-    field: ReceptiveField,
-    halo: Mapping[str, tuple[int, int]],
-    device: str,
-    header: Mapping[str, Any],
-) -> Plan:
-    axes = _axes(config, runner, field, halo)
-    plan = make_plan(config, runner.geometry, axes, region, field, device)
-    if header:
-        sides = {axis: (h[0], h[1]) for axis, h in header["halo"].items()}
-        plan = replace(plan, axes=with_halo(axes, sides), cores=header["cores"])
-    return plan
 
 
 def _orientations(config: PredictConfig, plan: Plan) -> list[Orientation]:

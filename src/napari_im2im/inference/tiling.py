@@ -25,6 +25,9 @@ from napari_im2im.models.tensors import FixedSize, SteppedSize
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+TILE_OVERHEAD = 20_000
+"""Fixed cost of a tile, in pixels computed."""
+
 _COUNTS = (*range(1, 9), *(round(8 * 1.25**n) for n in range(1, 19)))
 
 
@@ -178,7 +181,7 @@ def choose_cores(
     max_pixels: int,
     *,
     chunks: Mapping[str, int] | None = None,
-    overhead: int = 20_000,
+    share: float = 1.0,
 ) -> dict[str, int]:
     """Choose the tiles that cost least among those that fit.
 
@@ -187,12 +190,12 @@ def choose_cores(
     axes
         The axes that can be cut.
     max_pixels
-        Largest tile, halo included.
+        Largest tile: its pixels and those of its core, weighed by `share`.
     chunks
         Largest chunk of the output by axis, in pixels of the input: cores are
         multiples of chunks, so that no two tiles share one.
-    overhead
-        Fixed cost of a tile, in pixels.
+    share
+        Cost of a pixel outside the core, of one inside.
 
     Returns
     -------
@@ -208,11 +211,14 @@ def choose_cores(
 
     def cost(choice: tuple[tuple[int, list[int]], ...]) -> tuple[bool, float]:
         largest = math.prod(max(sizes) for _, sizes in choice)
+        cores = math.prod(min(core, max(sizes)) for core, sizes in choice)
+        largest_cost = share * largest + (1 - share) * cores
+        if largest_cost > max_pixels:
+            return True, largest_cost
         pixels = math.prod(sum(sizes) for _, sizes in choice)
         tiles = math.prod(len(sizes) for _, sizes in choice)
-        if largest > max_pixels:
-            return True, largest
-        return False, pixels + overhead * tiles
+        # Those of the cores are the same, however they are cut.
+        return False, share * pixels + TILE_OVERHEAD * tiles
 
     best = min(product(*options), key=cost)
     return {axis: core for axis, (core, _) in zip(axes, best, strict=True)}

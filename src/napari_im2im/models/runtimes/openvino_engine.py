@@ -20,6 +20,10 @@ from napari_im2im.errors import ModelError
 from napari_im2im.folders import cache_folder
 from napari_im2im.models.archive import extract_to_cache, sha256_of
 from napari_im2im.models.runtimes.onnx_engine import in_order, onnx_file
+from napari_im2im.models.runtimes.openvino_partial import (
+    PartialNetwork,
+    partial_network,
+)
 from napari_im2im.models.runtimes.runtime import required_inputs
 
 if TYPE_CHECKING:
@@ -50,6 +54,7 @@ class OpenVinoRuntime:
     ) -> None:
         self.weights_format = weights_format
         self._package = package
+        self._partial: PartialNetwork | None = None
         self._cached = _cache_file(package, weights_format)
         self.verified = self._cached.exists()
         core = ov.Core()
@@ -58,12 +63,9 @@ class OpenVinoRuntime:
             if self._model is None:
                 self.verified = False
                 self._model = _convert(package, weights_format, trusted)
-            self._compiled: Any = core.compile_model(
-                self._model,
-                "CPU",
-                # Without the hint, some CPUs compute in bfloat16 by themselves.
-                {"INFERENCE_PRECISION_HINT": _PRECISIONS[precision]},
-            )
+            # Without the hint, some CPUs compute in bfloat16 by themselves.
+            self._hints = {"INFERENCE_PRECISION_HINT": _PRECISIONS[precision]}
+            self._compiled: Any = core.compile_model(self._model, "CPU", self._hints)
         except RuntimeError as error:
             raise ModelError(
                 f"{package.name}: OpenVINO can't convert its {weights_format} weights "
@@ -72,10 +74,35 @@ class OpenVinoRuntime:
 
     def __call__(self, inputs: Sequence[np.ndarray | None]) -> list[np.ndarray]:
         """Run the network; see `Runtime`."""
-        if self._compiled is None:
+        return self._package.results(self._run(self._compiled, inputs))
+
+    def share(self) -> float:
+        """Return the share of the cost that `part` can't save; see `PartialRuntime`."""
+        if self._partial is None:
+            self._partial = partial_network(self._model, self._package, self._hints)
+        return self._partial.share
+
+    def part(
+        self, inputs: Sequence[np.ndarray | None], keep: Sequence[Sequence[slice]]
+    ) -> list[np.ndarray]:
+        """Run the network for a part of its results; see `PartialRuntime`."""
+        assert self._partial is not None
+        crops, parts = self._partial.crops(keep)
+        results = self._run(self._partial.compiled, inputs, crops)
+        return [result[part] for result, part in zip(results, parts, strict=True)]
+
+    def _run(
+        self,
+        compiled: Any,
+        inputs: Sequence[np.ndarray | None],
+        more: Sequence[np.ndarray] = (),
+    ) -> list[np.ndarray]:
+        if compiled is None:
             raise ModelError(f"{self._package.name} was closed: load it again.")
         arrays = required_inputs(self._package, inputs, self.engine)
-        arguments = _arguments(self._compiled, self._package)
+        every = list(compiled.inputs)
+        own, others = every[: len(every) - len(more)], every[len(every) - len(more) :]
+        arguments = in_order([port.any_name for port in own], own, self._package)
         if len(arguments) != len(arrays):
             raise ModelError(
                 f"{self._package.name}: its {self.weights_format} weights read "
@@ -87,8 +114,9 @@ class OpenVinoRuntime:
             )
             for argument, array in zip(arguments, arrays, strict=True)
         }
+        feed |= dict(zip(others, more, strict=True))
         try:
-            results = self._compiled(feed, share_inputs=True)
+            results = compiled(feed, share_inputs=True)
         except RuntimeError as error:
             if "bad_alloc" in str(error) or "memory" in str(error).lower():
                 raise MemoryError(str(error)) from error
@@ -96,7 +124,7 @@ class OpenVinoRuntime:
                 f"{self._package.name} can't run on arrays of "
                 f"{[array.shape for array in arrays]}: {' '.join(str(error).split())}"
             ) from error
-        return self._package.results([results[o] for o in results])
+        return [results[output] for output in results]
 
     def remember(self) -> None:
         """Keep the converted network in the cache, as one that was verified."""
@@ -112,7 +140,7 @@ class OpenVinoRuntime:
 
     def close(self) -> None:
         """Free the compiled network."""
-        self._compiled = self._model = None
+        self._compiled = self._model = self._partial = None
 
 
 def _read(cached: Path) -> Any:
@@ -164,12 +192,6 @@ def _saved_model_folder(package: ModelPackage) -> Path:
     if not found:
         raise ModelError(f"{package.name}: {entry.source} holds no saved_model.pb.")
     return found[0].parent
-
-
-def _arguments(compiled: Any, package: ModelPackage) -> list[Any]:
-    arguments = list(compiled.inputs)
-    names = [argument.any_name for argument in arguments]
-    return in_order(names, arguments, package)
 
 
 def _cache_file(package: ModelPackage, weights_format: str) -> Path:

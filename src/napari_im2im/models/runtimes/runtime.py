@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 from napari_im2im.errors import ModelError
 
@@ -53,6 +53,40 @@ class Runtime(Protocol):
 
     def close(self) -> None:
         """Free the memory; the runtime can't be called any more."""
+        ...
+
+
+@runtime_checkable
+class PartialRuntime(Runtime, Protocol):
+    """A runtime that saves time where a part of the result is enough."""
+
+    def share(self) -> float:
+        """Return which share of a forward's cost a part of it takes at least.
+
+        1 where nothing can be saved: `part` must not be called then.
+        """
+        ...
+
+    def part(
+        self,
+        inputs: Sequence[np.ndarray | None],
+        keep: Sequence[Sequence[slice]],
+    ) -> list[np.ndarray]:
+        """Run the network for a part of its results.
+
+        Parameters
+        ----------
+        inputs
+            As for a call.
+        keep
+            For each output the pixels wanted of it, by spatial axis in its order.
+
+        Returns
+        -------
+        list of np.ndarray
+            These pixels of each output, the same to the bit as those of a call up to
+            what the order of a sum makes of them.
+        """
         ...
 
 
