@@ -1,7 +1,10 @@
 """Recipes, each built and trained for two steps."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
+from skimage.measure import label
 
 from napari_im2im.errors import ConfigError
 from napari_im2im.events import NewBest
@@ -10,6 +13,7 @@ from napari_im2im.training.config import TrainConfig
 from napari_im2im.training.forecast import forecast_training
 from napari_im2im.training.loop import train_events
 from napari_im2im.training.presets import list_presets, load_preset, with_preset
+from napari_im2im.training.tasks.catalogue import TASKS
 
 PRESETS = [preset.name for preset in list_presets()]
 TINY = {"z": 16, "y": 16, "x": 32}
@@ -30,9 +34,17 @@ def tiny(name, folder):
     return TrainConfig.model_validate({**values, **quick, "output": folder})
 
 
-def tiny_pairs(make_pair, axes):
+def tiny_pairs(make_pair, axes, task="image"):
     shape = (16, 16, 48) if axes == "zyx" else (48, 64)
-    return [make_pair(shape, axes, seed=n, name=f"field {n}") for n in range(2)]
+    pairs = [make_pair(shape, axes, seed=n, name=f"field {n}") for n in range(2)]
+    if TASKS[task].target == "labels":
+        pairs = [(image, replace(image, data=objects(image))) for image, _ in pairs]
+    return pairs
+
+
+def objects(image):
+    """Return a number for each bright region."""
+    return label(image.data > np.median(image.data)).astype(np.uint16)
 
 
 @pytest.mark.parametrize("name", PRESETS)
@@ -43,17 +55,24 @@ def test_each_recipe_builds_and_trains(name, make_pair, tmp_path):
     sizes = {"spatial_axes": axes, "in_channels": 1, "out_channels": 1}
     network = build_network(recipe.network, **sizes, patch=recipe.patch)
     assert sum(weight.numel() for weight in network.parameters()) > 300_000
-    pairs = tiny_pairs(make_pair, config.spatial_axes)
+    pairs = tiny_pairs(make_pair, config.spatial_axes, config.task)
     best = [e for e in train_events(config, pairs) if isinstance(e, NewBest)]
     assert np.isfinite(best[-1].value)
 
 
 def test_each_recipe_says_what_it_is_for_and_where_it_was_published():
     assert PRESETS == [
+        "denoise-2d",
+        "denoise-3d",
+        "embedseg-2d",
+        "embedseg-3d",
+        "instance-2d",
+        "instance-3d",
         "labelfree-2d",
         "labelfree-3d",
         "restoration-2d",
         "restoration-3d",
+        "super-resolution-2d",
     ]
     for preset in list_presets():
         assert preset.text.endswith(".")
@@ -71,7 +90,7 @@ def test_what_is_given_overrides_the_recipe():
 def test_an_unknown_recipe_names_the_nearest():
     with pytest.raises(ConfigError, match="did you mean labelfree-2d"):
         load_preset("label-free-2d")
-    with pytest.raises(ConfigError, match="choose from labelfree-2d, "):
+    with pytest.raises(ConfigError, match="choose from denoise-2d, "):
         load_preset("x")
 
 

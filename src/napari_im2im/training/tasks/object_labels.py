@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 _LARGEST_LABEL = 2**24
 """Above it float32, in which patches travel, leaves out whole numbers."""
 
-_ANISOTROPIC = 2.0
+_ANISOTROPIC = 3.0
 """Spacing, in that of the finest axis, above which an axis has no boundaries to the
 background: they would fill an object of few planes."""
 
@@ -144,7 +144,7 @@ def boundary_pixels(labels: np.ndarray, spacing: Sequence[float]) -> np.ndarray:
     labels
         Objects ``([z,] y, x)``, 0 for the background.
     spacing
-        Size of a pixel along each axis. Along an axis of more than twice the finest
+        Size of a pixel along each axis. Along an axis of more than thrice the finest
         spacing only neighbouring objects make a boundary.
 
     Returns
