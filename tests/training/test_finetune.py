@@ -10,12 +10,20 @@ import pytest
 import torch
 
 from napari_im2im.errors import ConfigError, TrustError
-from napari_im2im.events import Message, TrainingFinished
+from napari_im2im.events import (
+    Message,
+    MetricsLogged,
+    NewBest,
+    Progress,
+    TrainingFinished,
+    TrainingStarted,
+)
 from napari_im2im.images.image import Image
 from napari_im2im.models.package import ModelPackage, load_package
 from napari_im2im.models.runtimes.torch_engine import load_network
 from napari_im2im.models.tensors import Step
 from napari_im2im.models.writing import write_package
+from napari_im2im.training import trainer
 from napari_im2im.training.config import TrainConfig
 from napari_im2im.training.finetune import (
     _OUTPUT_ARGUMENTS,
@@ -124,7 +132,10 @@ def test_weights_and_normalisation_come_from_the_package(parent: Path) -> None:
     )
     assert preparation.input_scaling.offset == (20.0,)
     assert preparation.task.scaling.offset == (100.0, 101.0)
-    assert preparation.notes == ("Starts from the weights of Tiny network.",)
+    assert preparation.notes == (
+        "Starts from the weights of Tiny network.",
+        "All layers go on from where they are, with a learning rate of 0.0001.",
+    )
 
 
 def test_images_on_another_scale_are_measured_anew(parent: Path) -> None:
@@ -163,7 +174,8 @@ def train(config: TrainConfig, **kwargs: Any) -> Path:
 
 
 def test_frozen_layers_stay_and_the_others_learn(parent: Path) -> None:
-    package = train(config(parent, freeze=["conv_0", "down_*"]))
+    values = {"effort": {"steps": 5}, "optimizer": {"learning_rate": 0.01}}
+    package = train(config(parent, freeze=["conv_0", "down_*"], **values))
     before = weights(load_network(load_package(parent)))
     after = weights(load_network(load_package(package)))
     same = {name for name in before if torch.equal(before[name], after[name])}
@@ -311,6 +323,48 @@ def test_the_axes_of_the_model_count(parent: Path) -> None:
     with pytest.raises(ConfigError, match="works on yx, not on zyx"):
         open_start(config(parent, spatial_axes="zyx"))
     assert open_start(config(parent))[1].spatial_axes == "yx"
+
+
+def test_a_model_that_fits_is_the_first_best_and_learns_gently(parent: Path) -> None:
+    events = list(train_events(config(parent, effort={"steps": 1}), images()))
+    first = next(event for event in events if isinstance(event, NewBest))
+    assert first.step == 0
+    preparation = prepare(config(parent), images(), on_cpu=True)
+    assert not preparation.adapts
+    assert preparation.config.optimizer.learning_rate == pytest.approx(1e-4)
+    asked = config(parent, optimizer={"learning_rate": 0.01})
+    kept = prepare(asked, images(), on_cpu=True).config.optimizer.learning_rate
+    assert kept == 0.01
+
+
+def test_new_outputs_are_fitted_before_the_first_step(
+    parent: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    losses = []
+    for _ in range(2):
+        one = config(parent, effort={"steps": 1})
+        events = train_events(one, images(channels=3))
+        first = next(event for event in events if isinstance(event, MetricsLogged))
+        events.close()
+        assert first.step == 0
+        losses.append(first.values["validation_loss"])
+        monkeypatch.setattr(trainer, "adapt", lambda *_: False)
+    fitted, random = losses
+    assert fitted < 0.95 * random
+
+
+def test_a_fine_tuning_that_was_cut_off_goes_on_with_the_same_scaling(
+    parent: Path,
+) -> None:
+    # On another scale than the model's, but not so far that it is measured anew.
+    pairs = images(mean=22.0, std=5.0)
+    events = train_events(config(parent, effort={"steps": 30}), pairs)
+    folder = next(e.run_folder for e in events if isinstance(e, TrainingStarted))
+    next(e for e in events if isinstance(e, Progress) and e.done == 2)
+    events.close()
+    resumed = TrainConfig(resume=folder, effort={"steps": 4})
+    *_, last = train_events(resumed, pairs)
+    assert isinstance(last, TrainingFinished)
 
 
 @pytest.mark.parametrize(

@@ -9,17 +9,48 @@ from torch.nn.modules.batchnorm import _BatchNorm
 from torch.nn.modules.conv import _ConvNd, _ConvTransposeNd
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator
 
     from torch import Tensor, nn
+
+    from napari_im2im.training.batches import Batches, LearningBatch
+
+_BATCHES = 8
+"""Batches that a network sees before its first step."""
 
 _RIDGE = 1e-3
 """Part of the features' mean power that is added to each, so that few data do."""
 
 
+Example = tuple[torch.Tensor, torch.Tensor | None, torch.Tensor | None]
+"""Normalised inputs, what to return for them, and how much each pixel counts."""
+
+
+def first_examples(batches: Batches, parts: int) -> Iterator[Example]:
+    """Yield what `adapt` needs from the first batches, each cut into parts."""
+    for number in range(_BATCHES):
+        for part in batches.batch(number).parts(parts):
+            yield part.input, batches.task.regressed(part.target), part.weight
+
+
+def first_loss(
+    network: nn.Module, batch: LearningBatch, parts: int, loss: nn.Module
+) -> float:
+    """Return the loss of a network that hasn't learned from these images yet."""
+    training = network.training
+    network.eval()
+    with torch.no_grad():
+        values = [
+            float(loss(network(part.input), part.target, part.weight))
+            for part in batch.parts(parts)
+        ]
+    network.train(training)
+    return sum(values) / len(values)
+
+
 def adapt(
     network: nn.Module,
-    batches: Iterable[tuple[Tensor, Tensor | None, Tensor | None]],
+    examples: Iterable[Example],
     head: str = "",
 ) -> bool:
     """Measure the batch norms on new images, and fit a new last layer to them.
@@ -28,9 +59,8 @@ def adapt(
     ----------
     network
         Changed; it stays in its mode.
-    batches
-        Normalised inputs ``(batch, c, [z,] y, x)``, what the network shall return for
-        them (None without ``head``), and how much each pixel counts (None: alike).
+    examples
+        Batches ``(batch, c, [z,] y, x)``; a target or a weight may be None.
     head
         Name of the last layer, if it is new: a convolution of width 1 whose output is
         the network's gets the weights of least squares. Empty: no layer is fitted.
@@ -58,7 +88,7 @@ def adapt(
     network.train()
     try:
         with torch.no_grad():
-            for inputs, target, weight in batches:
+            for inputs, target, weight in examples:
                 output = network(inputs)
                 if fit is not None and target is not None:
                     fit.add(output, target, weight)

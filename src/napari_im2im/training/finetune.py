@@ -45,13 +45,17 @@ _INPUT_ARGUMENTS = (
     "n_channels",
 )
 
+_SMALL_STEP = 0.1
+"""Part of the usual learning rate for a network that fits as it is."""
+
 
 @dataclass(frozen=True)
 class Start:
     """A network with the weights that training goes on from.
 
     ``head`` names the layer that runs last, ``fresh`` the parameters that start
-    anew, ``frozen`` counts those that stay as they are. ``notes`` are sentences for
+    anew, ``frozen`` counts those that stay as they are. ``changed`` says whether the
+    first or the last layer is another than the model's. ``notes`` are sentences for
     the user.
     """
 
@@ -60,9 +64,16 @@ class Start:
     architecture: Architecture
     sizes: Mapping[str, SteppedSize | FixedSize]
     head: str = ""
+    changed: bool = False
     fresh: tuple[str, ...] = ()
     frozen: int = 0
     notes: tuple[str, ...] = ()
+
+    @property
+    def new_head(self) -> str:
+        """The name of the last layer if it starts anew, else empty."""
+        new = any(name.startswith(f"{self.head}.") for name in self.fresh)
+        return self.head if new else ""
 
     @property
     def parent(self) -> dict[str, Any]:
@@ -134,10 +145,25 @@ def build_start(
         architecture=architecture,
         sizes=sizes,
         head=head,
+        changed=bool(reason) or inputs != before[0],
         fresh=fresh,
         frozen=frozen,
         notes=tuple(notes),
     )
+
+
+def with_small_steps(config: TrainConfig) -> tuple[TrainConfig, list[str]]:
+    """Return a config whose steps don't spoil what a network knows, and a sentence.
+
+    The first steps of Adam change every weight by about the learning rate, however
+    small its gradient is.
+    """
+    if "learning_rate" in config.optimizer.model_fields_set:
+        return config, []
+    rate = _SMALL_STEP * config.optimizer.learning_rate
+    optimizer = config.optimizer.model_copy(update={"learning_rate": rate})
+    note = f"All layers go on from where they are, with a learning rate of {rate:g}."
+    return config.model_copy(update={"optimizer": optimizer}), [note]
 
 
 def _changed_argument(

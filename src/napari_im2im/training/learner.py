@@ -106,6 +106,11 @@ class Learner:
             self.average.update_parameters(self.network.module)
         return total
 
+    def restart_average(self) -> None:
+        """Let the moving average begin with the weights as they are."""
+        if self.average is not None:
+            self.average.update_parameters(self.network.module)
+
     def forget_gradients(self) -> None:
         """Free what a step that failed has left."""
         self.optimizer.zero_grad()

@@ -86,7 +86,11 @@ class RunFolder:
             else:
                 break
         run = cls(path)
-        text = yaml.safe_dump(config.model_dump(mode="json"), sort_keys=False)
+        # What isn't said is decided by the model to start from, also when resumed.
+        content = config.model_dump(
+            mode="json", exclude_unset=config.start_from is not None
+        )
+        text = yaml.safe_dump(content, sort_keys=False)
         _write(path / "config.yaml", text.encode())
         _write(path / "environment.txt", _environment().encode())
         return run

@@ -19,6 +19,7 @@ from napari_im2im.events import (
     Progress,
     TrainingFinished,
 )
+from napari_im2im.training.adaptation import adapt, first_examples, first_loss
 from napari_im2im.training.automatic import fewest_at_once, smaller_patch
 from napari_im2im.training.batches import Batches
 from napari_im2im.training.devices import is_out_of_memory
@@ -114,6 +115,8 @@ class Trainer:
             # Whatever ends this process, the run can be resumed.
             self._save()
         try:
+            if self.step == 0 and self.preparation.start is not None:
+                yield from self._begin(started)
             while not self.reason:
                 if self.plan.finished(self.step):
                     if self._losses or self._interval_losses:
@@ -132,6 +135,16 @@ class Trainer:
                 self._save()
             raise
         yield self._finished()
+
+    def _begin(self, started: float) -> Iterator[Event]:
+        """Let the model that training starts from be the first best."""
+        start, network = self.preparation.start, self.learner.network.module
+        if self.preparation.adapts and start is not None:
+            adapt(network, first_examples(self.batches, self.parts), start.new_head)
+            self.learner.restart_average()
+        batch = self.batches.batch(0)
+        self._interval_losses = [first_loss(network, batch, self.parts, self.loss)]
+        yield from self._validate(started)
 
     def _take_step(self) -> Iterator[Event]:
         """Learn one batch; with less of it at once where memory is short."""
@@ -280,6 +293,8 @@ class Trainer:
         return NewBest(self.step, name, values[name], package)
 
     def _plan_validation(self, cost: float, started: float) -> None:
+        if self.step == 0:
+            return
         elapsed = time.monotonic() - started
         pace = max(1e-6, (elapsed - cost) / self.step)
         regular = (self.plan.total or 0) / _VALIDATIONS

@@ -87,6 +87,10 @@ class ImageTask(Task):
         """Return the target as float32; the loss normalises it on the device."""
         return np.ascontiguousarray(target, np.float32), weight
 
+    def regressed(self, target: torch.Tensor) -> torch.Tensor:
+        """Return the normalised target."""
+        return scaled(target, self.scaling)
+
     def loss(self, patch: Sequence[int]) -> nn.Module:
         """Return the weighted sum of image losses."""
         weights: dict[Any, float] = dict(self.config.loss)
