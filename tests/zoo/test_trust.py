@@ -10,15 +10,31 @@ from typing import Any
 
 import numpy as np
 import pytest
+import tifffile
 import torch
 import yaml
 
+from napari_im2im.cli import DONE, FAILED, main
 from napari_im2im.errors import Im2ImError, ModelError, TrustError
 from napari_im2im.models.archive import sha256_of
 from napari_im2im.models.package import load_package
 from napari_im2im.models.runtimes import load_runtime, usable_engines
-from napari_im2im.zoo.trust import Code, TrustStore, code_of, code_to_agree
-from packages import STEPPED, tensor, write_custom_package
+from napari_im2im.zoo.compatibility import check_runs
+from napari_im2im.zoo.testing import reproduction_events
+from napari_im2im.zoo.trust import (
+    Code,
+    TrustStore,
+    code_of,
+    code_of_steps,
+    code_to_agree,
+)
+from packages import (
+    STEPPED,
+    change_steps,
+    custom_step,
+    tensor,
+    write_custom_package,
+)
 
 FORMATS = ("torchscript", "onnx", "pytorch_state_dict")
 IMAGE = np.random.default_rng(0).normal(size=(1, 1, 16, 16)).astype(np.float32)
@@ -340,6 +356,87 @@ def test_sources_outside_the_package_are_refused(own_code: Path, source: str) ->
     (own_code / "rdf.yaml").write_text(text)
     with pytest.raises(ModelError):
         code_of(load_package(own_code))
+
+
+STEP = """from pathlib import Path
+
+
+def spread(factor):
+    Path(MARKER).write_text("called")
+    return lambda array: array * factor
+"""
+
+
+@pytest.fixture
+def own_step(both: Path, marker: Path) -> Path:
+    """A package whose postprocessing acts, with an architecture that does too."""
+    code = STEP.replace("MARKER", repr(str(marker)))
+    step = custom_step(both, "spread", code, factor=3.0)
+    change_steps(both, after=[step], expected=6 * IMAGE)
+    return both
+
+
+def test_a_step_with_code_is_asked_for_whatever_the_weights(
+    own_step: Path, marker: Path
+) -> None:
+    package = load_package(own_step)
+    (code,) = code_of_steps(package)
+    assert code.token == sha256_of(own_step / "spread.py")
+    assert code.sentence.startswith("spread.py (6 lines, sha256")
+    assert "def spread" in code.text
+    assert code_to_agree(package, FORMATS, ()) == code
+    assert code_to_agree(package, FORMATS, {code.token}) is None
+    runs = check_runs(package)
+    assert (
+        set(runs.asking) == set(runs.formats) == {"torchscript", "pytorch_state_dict"}
+    )
+    # Two files, two questions.
+    only = load_package(change_weights(own_step, torchscript=None))
+    network = code_to_agree(only, FORMATS, {code.token})
+    assert network is not None
+    assert network.name == "network.py"
+    with pytest.raises(TrustError, match=r"spread\.py"):
+        list(reproduction_events(only, trusted={network.token}))
+    assert not marker.exists()
+
+
+@pytest.mark.parametrize("source", ["../outside.py", "/etc/passwd", "file:///x.py"])
+def test_a_step_outside_the_package_is_refused(own_step: Path, source: str) -> None:
+    text = (own_step / "rdf.yaml").read_text().replace("spread.py", source)
+    (own_step / "rdf.yaml").write_text(text)
+    with pytest.raises(ModelError):
+        code_of_steps(load_package(own_step))
+
+
+def test_a_step_behind_a_link_out_of_the_package_is_refused(
+    own_step: Path, tmp_path: Path
+) -> None:
+    (own_step / "spread.py").rename(tmp_path / "outside.py")
+    (own_step / "spread.py").symlink_to(tmp_path / "outside.py")
+    with pytest.raises(ModelError, match="outside its package"):
+        code_of_steps(load_package(own_step))
+
+
+def test_without_a_window_each_file_is_named_on_the_command_line(
+    own_step: Path, marker: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    change_weights(own_step, torchscript=None)
+    model = str(own_step)
+    tifffile.imwrite(tmp_path / "image.tif", IMAGE[0, 0])
+    files = ["--inputs", str(tmp_path / "image.tif"), "--output", str(tmp_path / "to")]
+    predict = ["predict", "--model", model, *files]
+    step, network = (sha256_of(own_step / f"{n}.py") for n in ("spread", "network"))
+    for words in (["test", model], predict):
+        assert main(words) == FAILED
+        assert step in capsys.readouterr().err
+        assert main([*words, "--trust", step]) == FAILED
+        assert network in "".join(capsys.readouterr())
+    # What somebody agreed to in the window is not enough here.
+    TrustStore().agree(code_of_steps(load_package(own_step))[0], "spread")
+    assert main(["test", model]) == FAILED
+    marker.unlink(missing_ok=True)
+    assert main(["test", model, "--trust", step, "--trust", network]) == DONE
+    assert marker.exists()
 
 
 def test_a_refused_code_has_a_sentence_of_its_own() -> None:
