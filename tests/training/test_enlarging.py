@@ -10,20 +10,18 @@ from napari_im2im.api import predict
 from napari_im2im.errors import ConfigError, DataError
 from napari_im2im.events import Message, Preview, TrainingFinished
 from napari_im2im.training.config import TrainConfig
-from napari_im2im.training.data import plan_layout
 from napari_im2im.training.loop import train_events
+from napari_im2im.training.planning import plan_layout
 
+UNIT = {"y": 1.0, "x": 1.0}
 SMALL = {"name": "UNet", "kwargs": {"channels": [4, 8], "strides": [2]}}
 
 
 def shrunk(pair, factors):
-    """Return a pair whose input has fewer pixels."""
+    """Return a pair whose input has fewer, larger pixels."""
     source, target = pair
     pixels = np.asarray(source.data)[tuple(slice(None, None, n) for n in factors)]
-    scale = {
-        axis: size * n
-        for (axis, size), n in zip(source.scale.items(), factors, strict=True)
-    }
+    scale = {a: n * source.scale[a] for a, n in zip(source.axes, factors, strict=True)}
     return replace(source, data=pixels, scale=scale), target
 
 
@@ -67,7 +65,7 @@ def test_a_model_makes_images_of_more_pixels(make_pair, tmp_path, shape, axes, f
 def test_the_package_passes_the_test_of_the_zoo(make_pair, tmp_path):
     from bioimageio.core import test_model as check_model
 
-    pair = shrunk(make_pair((96, 96)), (3, 3))
+    pair = shrunk(make_pair((96, 96), scale=UNIT), (3, 3))
     job = config(tmp_path, patch={"y": 16, "x": 16})
     package = list(train_events(job, [pair]))[-1].package
     with warnings.catch_warnings():
@@ -78,20 +76,20 @@ def test_the_package_passes_the_test_of_the_zoo(make_pair, tmp_path):
 
 
 def test_factors_that_differ_are_refused(make_pair):
-    pairs = [shrunk(make_pair((96, 96)), (n, n)) for n in (2, 3)]
+    pairs = [shrunk(make_pair((96, 96), scale=UNIT), (n, n)) for n in (2, 3)]
     with pytest.raises(DataError, match="3 × 3 times the pixels of its input"):
         plan_layout(pairs, TrainConfig())
 
 
 def test_a_factor_that_is_not_whole_is_refused(make_pair):
     source, _ = make_pair((64, 64))
-    _, target = make_pair((96, 96))
+    _, target = make_pair((96, 96), scale=UNIT)
     with pytest.raises(DataError, match="crop or resample"):
         plan_layout([(source, target)], TrainConfig())
 
 
 def test_a_network_of_our_own_does_not_enlarge(make_pair, tmp_path):
-    pair = shrunk(make_pair((96, 96)), (2, 2))
+    pair = shrunk(make_pair((96, 96), scale=UNIT), (2, 2))
     job = config(tmp_path).model_copy(update={"network": {"name": "ConvNeXtUNet"}})
     job = TrainConfig.model_validate(job.model_dump())
     with pytest.raises(ConfigError, match="choose a network of MONAI"):

@@ -2,12 +2,17 @@ from __future__ import annotations
 
 import csv
 import math
+import signal
+import subprocess
+import sys
 import warnings
 from dataclasses import replace
 
 import numpy as np
 import pytest
+import tifffile
 import torch
+import yaml
 
 from napari_im2im.errors import ConfigError, DataError, ModelError
 from napari_im2im.events import (
@@ -19,6 +24,7 @@ from napari_im2im.events import (
     TrainingFinished,
     TrainingStarted,
 )
+from napari_im2im.images.image import Image
 from napari_im2im.training import run_folder, trainer
 from napari_im2im.training.config import EffortConfig, TrainConfig
 from napari_im2im.training.loop import train_events
@@ -158,6 +164,115 @@ def test_a_killed_training_goes_on_from_its_last_checkpoint(config, pairs, monke
     assert all(torch.equal(expected[name], weights[name]) for name in expected)
 
 
+RICH = {
+    "augmentation": "heavy",
+    "optimizer": {
+        "schedule": "plateau",
+        "plateau_patience": 1,
+        "accumulate": 2,
+        "ema": 0.9,
+        "learning_rate": 0.02,
+    },
+    "effort": {"steps": 60, "monitor": "pcc"},
+}
+
+
+def rich(config):
+    """Return a config in which everything has a state of its own."""
+    values = config.model_dump(exclude={"augmentation", "optimizer", "effort"})
+    return TrainConfig.model_validate({**values, **RICH})
+
+
+def curve(run):
+    """Return all columns of the metrics but the time."""
+    with (run / "metrics.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    return [{k: v for k, v in row.items() if k != "seconds"} for row in rows]
+
+
+def killed_at(config, folder, steps):
+    """Run a training in a process of its own; kill it hard behind some steps."""
+    (folder / "config.yaml").write_text(yaml.safe_dump(config.model_dump(mode="json")))
+    code = (
+        "import os, signal, sys, numpy, torch\n"
+        "torch.set_num_threads(1)\n"
+        "from napari_im2im.images.image import Image\n"
+        "from napari_im2im.training.loop import train_events\n"
+        "from napari_im2im.training.run_folder import read_config\n"
+        "from pathlib import Path\n"
+        "folder, steps = Path(sys.argv[1]), int(sys.argv[2])\n"
+        "arrays = numpy.load(folder / 'pairs.npy')\n"
+        "pairs = [tuple(Image(a, ('y', 'x'), {}, {}, name=str(i)) for a in pair)"
+        " for i, pair in enumerate(arrays)]\n"
+        "for event in train_events(read_config(folder / 'config.yaml'), pairs):\n"
+        "    if getattr(event, 'done', 0) == steps and event.activity == 'Training':\n"
+        "        os.kill(os.getpid(), signal.SIGKILL)\n"
+    )
+    command = [sys.executable, "-c", code, str(folder), str(steps)]
+    return subprocess.run(command, check=False, capture_output=True, text=True)
+
+
+def test_a_process_that_is_killed_goes_on_with_the_same_curve(config, pairs, tmp_path):
+    arrays = np.stack([[np.asarray(image.data) for image in pair] for pair in pairs])
+    np.save(tmp_path / "pairs.npy", arrays)
+    pairs = [
+        tuple(Image(a, ("y", "x"), {}, {}, name=str(i)) for a in pair)
+        for i, pair in enumerate(arrays)
+    ]
+    config = rich(config)
+    whole = list(train_events(config, pairs))[-1].run_folder
+    ended = killed_at(config, tmp_path, 34)
+    assert ended.returncode == -signal.SIGKILL, ended.stderr
+    run = tmp_path / "tiny-2"
+    assert len(curve(run)) == 3
+    finished = list(train_events(TrainConfig(resume=run), pairs))[-1]
+    assert finished.reason == "all steps done"
+    assert curve(run) == curve(whole)
+    expected, state = (
+        torch.load(folder / "checkpoints" / "last.ckpt", weights_only=True)
+        for folder in (whole, run)
+    )
+    assert state["plateau"] == expected["plateau"]
+    for key in ("network", "average"):
+        pairs = zip(expected[key].values(), state[key].values(), strict=True)
+        assert all(torch.equal(one, other) for one, other in pairs)
+
+
+def test_a_training_killed_in_its_first_steps_can_be_resumed(config, pairs):
+    whole = list(train_events(config, pairs))[-1].run_folder
+    events = train_events(config, pairs)
+    run = next(e for e in events if isinstance(e, TrainingStarted)).run_folder
+    next(e for e in events if isinstance(e, Progress) and e.done == 1)
+    del events
+    list(train_events(TrainConfig(resume=run), pairs))
+    expected, weights = final_weights(whole), final_weights(run)
+    assert all(torch.equal(expected[name], weights[name]) for name in expected)
+
+
+def test_the_average_of_the_weights_is_what_is_kept(config, pairs):
+    config.optimizer.ema = 0.99
+    finished = list(train_events(config, pairs))[-1]
+    state = torch.load(
+        finished.run_folder / "checkpoints" / "last.ckpt", weights_only=True
+    )
+    kept = torch.load(finished.package / "weights.pt", weights_only=True)
+    name = next(iter(kept))
+    assert torch.equal(kept[name], state["average"][f"module.{name}"])
+    assert not torch.equal(kept[name], state["network"][name])
+
+
+def test_the_best_may_be_best_by_a_metric(config, pairs):
+    config.effort.monitor = "ssim"
+    events = list(train_events(config, pairs))
+    logged = [e.values["ssim"] for e in of(MetricsLogged, events) if "ssim" in e.values]
+    best = of(NewBest, events)[-1]
+    assert best.metric == "ssim"
+    assert best.value == max(logged)
+    config.effort.monitor = "beauty"
+    with pytest.raises(ConfigError, match=r"no metric 'beauty'.*choose from valid"):
+        list(train_events(config, pairs))
+
+
 def test_a_finished_training_can_be_extended(config, pairs):
     run = list(train_events(config, pairs))[-1].run_folder
     longer = TrainConfig(resume=run, effort={"steps": 16})
@@ -189,7 +304,9 @@ def test_it_stops_without_improvement(config, pairs):
     assert of(Progress, events)[-1].done < 100
 
 
-def test_a_loss_that_is_no_number_stops_and_keeps_the_best(config, pairs, monkeypatch):
+def test_a_loss_that_is_no_number_stops_and_keeps_best_and_patches(
+    config, pairs, monkeypatch
+):
     learn = trainer.Trainer._learn
 
     def diverge(self):
@@ -197,12 +314,16 @@ def test_a_loss_that_is_no_number_stops_and_keeps_the_best(config, pairs, monkey
 
     monkeypatch.setattr(trainer.Trainer, "_learn", diverge)
     events = list(train_events(config, pairs))
-    assert any(
-        "NaN" in m.text and "smaller learning rate" in m.text
-        for m in of(Message, events)
-    )
+    (warning,) = [m.text for m in of(Message, events) if m.level == "warning"]
+    assert "NaN in step 13" in warning
+    assert "smaller learning rate" in warning
     assert events[-1].reason == "the loss is no number any more"
     assert (events[-1].package / "rdf.yaml").exists()
+    saved = events[-1].run_folder / "diverged" / "step-13-input.tif"
+    assert str(saved) in warning
+    patches = tifffile.imread(saved)
+    assert patches.shape == (4, 1, 32, 32)
+    assert np.isin(patches, np.stack([pair[0].data for pair in pairs])).all()
 
 
 def test_short_memory_makes_batches_smaller_and_says_so(config, pairs, monkeypatch):

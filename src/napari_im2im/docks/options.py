@@ -13,6 +13,7 @@ from qtpy.QtWidgets import (
     QComboBox,
     QFormLayout,
     QLineEdit,
+    QPushButton,
     QSizePolicy,
     QVBoxLayout,
     QWidget,
@@ -97,6 +98,23 @@ class Options(QWidget):  # type: ignore[misc]
         """Show or hide the row of an entry."""
         self._form.setRowVisible(self._entries[name].widget, shown)
 
+    def add_button(self, name: str, text: str) -> QPushButton:
+        """Put a button below an entry."""
+        button = QPushButton(text)
+        row, _ = self._form.getWidgetPosition(self._entries[name].widget)
+        self._form.insertRow(row + 1, "", button)
+        return button
+
+    def value(self, name: str) -> Any:
+        """Return the value of an entry.
+
+        Raises
+        ------
+        ConfigError
+            If it can't be read.
+        """
+        return self._entries[name].value()
+
     def set_value(self, name: str, value: Any) -> None:
         """Show a value as if the user had chosen it."""
         self._entries[name].set_value(value)
@@ -157,7 +175,8 @@ class _Entry(QWidget):  # type: ignore[misc]
         text = self.text().strip()
         if text in ("", AUTOMATIC):
             return None if isinstance(self.widget, QComboBox) else self._empty
-        if isinstance(self.widget, QComboBox):
+        # A box of suggestions takes entries such as "rotation: 15" as well.
+        if isinstance(self.widget, QComboBox) and ": " not in text:
             return text
         return read_value(text, self._title)
 
@@ -188,7 +207,8 @@ class _Entry(QWidget):  # type: ignore[misc]
         if isinstance(self.widget, QCheckBox):
             self.widget.setChecked(value)
         elif isinstance(self.widget, QComboBox):
-            self.widget.setCurrentText(AUTOMATIC if value is None else value)
+            text = AUTOMATIC if value is None else write_value(value)
+            self.widget.setCurrentText(text)
         else:
             self.widget.setText("" if value is None else write_value(value))
 

@@ -14,10 +14,10 @@ from napari_im2im.docks.dock import Form, first_problem
 from napari_im2im.docks.input_row import InputRow, finite
 from napari_im2im.docks.job import Job
 from napari_im2im.docks.layers import image_to_layer_data
-from napari_im2im.docks.options import Options
 from napari_im2im.docks.pair_table import FilesField, PairTable
 from napari_im2im.docks.pixel_facts import PixelFacts, probe_pixels
-from napari_im2im.docks.task_row import TASK_OPTIONS, TaskRow
+from napari_im2im.docks.task_row import TaskRow
+from napari_im2im.docks.train_options import TrainOptions
 from napari_im2im.docks.training_advice import (
     EFFORTS,
     advise_files,
@@ -26,47 +26,16 @@ from napari_im2im.docks.training_advice import (
     suggest_name,
 )
 from napari_im2im.errors import ConfigError, Im2ImError
-from napari_im2im.models.network_catalogue import CATALOGUE
 from napari_im2im.training.config import TrainConfig
 
 if TYPE_CHECKING:
-    from collections.abc import Generator, Sequence
+    from collections.abc import Callable, Generator, Sequence
 
     import napari
 
     from napari_im2im.docks.advice import Advice, Fix
     from napari_im2im.docks.copy_as import Origin
     from napari_im2im.images.image import Image
-
-OPTIONS = {
-    "spatial_axes": "2D or 3D",
-    "patch": "Patch",
-    "batch_size": "Batch",
-    **TASK_OPTIONS,
-    "start_from": "Start from model",
-    "network.name": "Network",
-    "network.size": "Network size",
-    "network.kwargs": "Network arguments",
-    "loss": "Loss",
-    "optimizer.learning_rate": "Learning rate",
-    "input_normalization": "Normalise input",
-    "target_normalization": "Normalise target",
-    "augmentation": "Augmentation",
-    "effort.epochs": "Epochs",
-    "effort.steps": "Steps",
-    "effort.patience": "Patience",
-    "data.validation_fraction": "Validation part",
-    "device": "Device",
-    "precision": "Precision",
-    "seed": "Seed",
-    "output": "Runs folder",
-}
-
-SUGGESTIONS = {
-    "network.name": tuple(CATALOGUE),
-    "device": ("auto", "cpu", "cuda", "mps"),
-    "precision": ("auto", "32-true", "bf16-mixed", "16-mixed"),
-}
 
 _LAYERS, _FILES = "Layers", "Files"
 _ROLES = ("input", "target")
@@ -95,8 +64,7 @@ class TrainForm(QWidget):  # type: ignore[misc]
         self.effort = QComboBox()
         self.effort.addItems(EFFORTS)
         self.name = QLineEdit()
-        self.options = Options(TrainConfig, OPTIONS, SUGGESTIONS)
-        self.options.set_hint("start_from", "a new network, or a model's folder")
+        self.options = TrainOptions(self._sample)
         self._pairs: list[tuple[Path, Path]] = []
         self._problem = ""
         self._pixels: dict[str, tuple[list[Any], PixelFacts]] = {}
@@ -182,7 +150,7 @@ class TrainForm(QWidget):  # type: ignore[misc]
         effort = values.setdefault("effort", {})
         if not {"steps", "epochs"} & set(effort):
             effort["seconds"] = EFFORTS[self.effort.currentText()]
-        suggestion = suggest_name(*names)
+        suggestion = suggest_name(names[0], names[1] if names[1:] else "denoised")
         self.name.setPlaceholderText(suggestion)
         try:
             return TrainConfig(name=self.name.text().strip() or suggestion, **values)
@@ -212,6 +180,17 @@ class TrainForm(QWidget):  # type: ignore[misc]
         images = [images[0], images[-1]]
         source, target = (image.crop(region) if image else None for image in images)
         return source, target
+
+    def _sample(self) -> Callable[[], list[Image]] | None:
+        """Return what opens input and target to show augmentation on, if chosen."""
+        if self.from_files:
+            paths = self._pairs[:1]
+            return partial(_open, paths[0]) if paths else None
+        chosen = [row.image() for row in self.rows.values()]
+        if self.task.info.target == "none":
+            chosen[1] = chosen[0]
+        images = [image for image in chosen if image is not None]
+        return (lambda: images) if len(images) == 2 else None
 
     def origins(self) -> list[Origin]:
         """Return where input and target come from; nothing if files are named."""
@@ -338,6 +317,12 @@ def _same(one: Sequence[Any], other: Sequence[Any]) -> bool:
     return len(one) == len(other) and all(
         a is b for a, b in zip(one, other, strict=True)
     )
+
+
+def _open(paths: tuple[Path, Path]) -> list[Image]:
+    from napari_im2im.images.reading import open_image
+
+    return [open_image(path) for path in paths]
 
 
 def _probe(image: Image) -> Generator[PixelFacts]:
