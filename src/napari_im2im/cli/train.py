@@ -42,10 +42,11 @@ class Train(JsonOption, TrainConfig):
 
     def run(self) -> None:
         """Train, and name the model package on stdout."""
-        if self.resume is None and not (self.data.inputs and self.data.targets):
+        if self.resume is None and not self.data.names_files:
             raise ConfigError(
-                "Name the images to learn from: --data.inputs 'phase/*.tif' "
-                "--data.targets 'dna/*.tif', or the same keys in --config FILE."
+                "Name the images to learn from: --data.folder FOLDER, or --data.inputs "
+                "'phase/*.tif' --data.targets 'dna/*.tif', or the same keys in "
+                "--config FILE."
             )
         from napari_im2im.cli.console import follow, metrics_line, results, status
         from napari_im2im.events import TrainingFinished

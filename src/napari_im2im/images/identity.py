@@ -27,7 +27,11 @@ def identity(image: Image) -> str | None:
     str or None
         64 hexadecimal digits; None for what isn't read from local files.
     """
-    parts = _parts(image.data)
+    try:
+        parts = _parts(image.data)
+    except OSError:
+        # Reading it will say what is wrong.
+        parts = None
     if parts is None:
         return None
     text = repr((parts, image.axes, str(image.dtype)))

@@ -9,6 +9,7 @@ import torch
 
 from napari_im2im.training.augmentation import Augmenter
 from napari_im2im.training.augmentation_config import augmentation_of
+from napari_im2im.training.prefetching import Prefetcher
 from napari_im2im.training.sampling import Batch, PatchSampler
 from napari_im2im.training.tasks.catalogue import TASKS
 from napari_im2im.training.validation import normalized, to_device
@@ -76,13 +77,15 @@ class Batches:
             flip=augmentation.flip,
             quarter_turns=augmentation.quarter_turns,
             seed=config.seed,
+            focus=preparation.focus,
         )
+        self._prefetcher = Prefetcher(self.sampler)
         labels = TASKS[config.task].target == "labels"
         self.augmenter = Augmenter(augmentation, labels=labels)
 
     def patches(self, step: int) -> Batch:
         """Return the patches of a step in the images' own units, before warping."""
-        return self.sampler.batch(step)
+        return self._prefetcher.batch(step)
 
     def batch(self, step: int) -> LearningBatch:
         """Return the batch of a step: warped, encoded, normalised and varied."""

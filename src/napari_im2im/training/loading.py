@@ -184,8 +184,8 @@ class _Reader:
         return self._decode(job) if array is None else array
 
     def _find(self, job: _Job) -> np.ndarray | None:
-        key = self._name(job)
-        return None if self.cache is None or key is None else self.cache.find(key)
+        name = None if self.cache is None else self._name(job)
+        return None if self.cache is None or name is None else self.cache.find(name)
 
     def _name(self, job: _Job) -> str | None:
         known = identity(job.image)
