@@ -179,8 +179,9 @@ def _folders_table(source: Path, goal: Path, cost_map: Path | None) -> ImageTabl
     rows = [TableRow((one,), (other,)) for one, other in matches.pairs]
     unmatched = matches.alone
     if cost_map is not None:
-        costs = match_files(files, _contents(cost_map)[1])
-        rows, cost_notes, alone = _with_cost_maps(rows, costs)
+        cost_files = _contents(cost_map)[1]
+        costs = match_files(files, cost_files)
+        rows, cost_notes, alone = _with_cost_maps(rows, cost_files, costs)
         notes += cost_notes
         unmatched += alone
     return ImageTable(tuple(rows), layout, tuple(notes), unmatched)
@@ -194,7 +195,7 @@ def _by_order(source: Path, goal: Path) -> str:
 
 
 def _with_cost_maps(
-    rows: Sequence[TableRow], costs: Matches
+    rows: Sequence[TableRow], cost_maps: Sequence[Path], costs: Matches
 ) -> tuple[list[TableRow], list[str], tuple[Path, ...]]:
     """Return rows with their cost maps, and what to say of those that have none."""
     by_input = {} if costs.by_order else dict(costs.pairs)
@@ -206,8 +207,7 @@ def _with_cost_maps(
             f"{len(without)} of {len(rows)} images have no cost map: in them every "
             f"pixel counts ({named(without)})."
         )
-    inputs = {row.inputs[0] for row in rows}
-    return found, notes, tuple(path for path in costs.alone if path not in inputs)
+    return found, notes, tuple(path for path in costs.alone if path in cost_maps)
 
 
 def _samples_table(source: Path, goal: Path, layout: str) -> ImageTable:
@@ -279,7 +279,8 @@ def _chosen_table(choice: Choice, kinds: Sequence[Kind]) -> ImageTable:
         )
     if choice.cost_map is not None:
         matches = match_kinds(choice.input, choice.cost_map)
-        rows, cost_notes, alone = _with_cost_maps(rows, matches)
+        cost_files = list(choice.cost_map.files.values())
+        rows, cost_notes, alone = _with_cost_maps(rows, cost_files, matches)
         notes += cost_notes
         unmatched += alone
     used = (choice.input, choice.target, choice.cost_map)
