@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from itertools import product
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -96,6 +97,8 @@ class Clustering:
         offset, bandwidth = maps[:count], maps[count : 2 * count].clamp(min=0.5)
         result = torch.zeros(shape, dtype=torch.int32, device=maps.device)
         candidates = _by_sureness(maps[-1], foreground & (maps[-1] > self.seed))
+        most = _most_members(offset, bandwidth, foreground, candidates)
+        candidates = candidates[most >= self.smallest]
         if not len(candidates):
             return result.cpu().numpy()
         reach = offset[:, foreground].abs().amax(dim=1).tolist()
@@ -116,11 +119,14 @@ class Clustering:
                 apart = apart + (shift / width[axis]).square()
             belongs = (apart < _INSIDE) & foreground[window]
             size, new = _counts(belongs, free[window])
-            if size >= self.smallest and 2 * new > size and _holds(core, seed):
+            free[seed] = False
+            if size < self.smallest:
+                continue
+            if 2 * new > size and _holds(core, seed):
                 total += 1
                 result[window][belongs & free[window]] = total
+                result[seed] = total
             free[window] &= ~belongs
-            free[seed] = False
         return result.cpu().numpy()
 
 
@@ -129,6 +135,44 @@ def _by_sureness(sureness: torch.Tensor, allowed: torch.Tensor) -> torch.Tensor:
     indices = allowed.flatten().nonzero()[:, 0]
     order = sureness.flatten()[indices].argsort(descending=True, stable=True)
     return indices[order]
+
+
+def _most_members(
+    offset: torch.Tensor,
+    bandwidth: torch.Tensor,
+    foreground: torch.Tensor,
+    candidates: torch.Tensor,
+) -> torch.Tensor:
+    """Return how many pixels may belong to each candidate, if it were a centre.
+
+    Embeddings are counted in cells of one pixel, and in the box of cells around a
+    candidate. Where a network is unsure, most candidates have next to none, and
+    looking at each of them would take hours.
+    """
+    import torch
+
+    shape, places, low, high = foreground.shape, [], [], []
+    members = foreground.flatten().nonzero()[:, 0]
+    for axis, size in enumerate(shape):
+        column = [-1 if i == axis else 1 for i in range(len(shape))]
+        steps = torch.arange(size, device=offset.device).view(column)
+        embedding = (offset[axis] + steps).flatten()
+        radius = bandwidth[axis].flatten()[candidates] * math.sqrt(_INSIDE)
+        centre = embedding[candidates]
+        # What points out of the part is counted at its border, by both.
+        low.append((centre - radius).floor().clamp(0, size - 1).long())
+        high.append((centre + radius).floor().clamp(0, size - 1).long() + 1)
+        places.append(embedding[members].floor().clamp(0, size - 1).long() + 1)
+    cells = members.new_zeros([size + 1 for size in shape])
+    cells.index_put_(tuple(places), members.new_ones(()), accumulate=True)
+    for axis in range(len(shape)):
+        cells = cells.cumsum(axis)
+    total = torch.zeros_like(candidates)
+    for corner in product((0, 1), repeat=len(shape)):
+        ends = [(a, b)[i] for i, a, b in zip(corner, low, high, strict=True)]
+        sign = (-1) ** (len(shape) - sum(corner))
+        total += sign * cells[tuple(ends)]
+    return total
 
 
 def _holds(region: Region, place: Sequence[int]) -> bool:
