@@ -431,6 +431,10 @@ def test_without_a_window_each_file_is_named_on_the_command_line(
         assert step in capsys.readouterr().err
         assert main([*words, "--trust", step]) == FAILED
         assert network in "".join(capsys.readouterr())
+    assert main(["zoo", "show", model]) == DONE
+    shown = capsys.readouterr().out.replace("\n", "")
+    assert f"--trust {step}" in shown
+    assert f"--trust {network}" in shown
     # What somebody agreed to in the window is not enough here.
     TrustStore().agree(code_of_steps(load_package(own_step))[0], "spread")
     assert main(["test", model]) == FAILED

@@ -10,6 +10,7 @@ from pydantic_settings import CliPositionalArg
 from napari_im2im.errors import ConfigError, NetworkError
 
 if TYPE_CHECKING:
+    from napari_im2im.models.package import ModelPackage
     from napari_im2im.zoo.catalogue import Entry
     from napari_im2im.zoo.index import ZooIndex
 
@@ -18,7 +19,8 @@ class Zoo(BaseModel):
     """Browse the BioImage Model Zoo and get models from it.
 
     'list' takes words to search for; 'show' and 'get' take a nickname, DOI or
-    link. The address of the list is the variable NAPARI_IM2IM_ZOO_INDEX_URL.
+    link, 'show' also a path. It names the code that a model here would run. The
+    address of the list is the variable NAPARI_IM2IM_ZOO_INDEX_URL.
     """
 
     model_config = ConfigDict(extra="forbid")
@@ -117,11 +119,21 @@ class Zoo(BaseModel):
     def _show(self, name: str) -> None:
         from napari_im2im.cli.console import results
         from napari_im2im.errors import ModelError
+        from napari_im2im.models.package import load_package
         from napari_im2im.zoo.catalogue import describe_entry
+        from napari_im2im.zoo.compatibility import check_runs
         from napari_im2im.zoo.sources import recognise
 
+        source = recognise(name)
+        if source.kind == "path":
+            package = load_package(source.value)
+            results.print(package.name)
+            results.print(check_runs(package).sentence)
+            results.print(package.text)
+            _show_code(package)
+            return
         index = self._index()
-        model = index.find(recognise(name).value)
+        model = index.find(source.value)
         if model is None:
             raise ModelError(f"The zoo has no model {name!r}: search with 'zoo list'.")
         (entry,) = (e for e in self._entries(index) if e.key == model.id)
@@ -130,6 +142,8 @@ class Zoo(BaseModel):
             results.print(entry.compatibility.sentence)
         for title, text in describe_entry(entry):
             results.print(f"{title}: {text}")
+        if entry.folder is not None:
+            _show_code(load_package(entry.folder))
 
     def _get(self, name: str) -> None:
         from napari_im2im.cli.console import follow, results
@@ -138,6 +152,18 @@ class Zoo(BaseModel):
         last = follow(download_events(name), f"Getting {name}")
         if isinstance(last, Downloaded):
             results.print(str(last.folder))
+
+
+def _show_code(package: ModelPackage) -> None:
+    """Print what the package would run: read it before you trust it."""
+    from napari_im2im.cli.console import results
+    from napari_im2im.zoo.trust import code_of, code_of_steps
+
+    for code in (*code_of_steps(package), *code_of(package).values()):
+        text = code.refused or f"{code.name} {code.purpose}, --trust {code.token}"
+        results.print(f"Code: {text}")
+        if code.path is not None:
+            results.print(f"  {code.path}")
 
 
 def _short(entry: Entry) -> str:

@@ -91,7 +91,7 @@ class FormatTested(Event):
                 f" In tiles: {'the same' if cut.passed else 'not the same'} "
                 f"({cut.difference:.2g})."
             )
-        return f"{self.weights_format} in {self.engine}: {text}"
+        return f"{self.weights_format} in {self.engine}: {text} {self.note}".rstrip()
 
 
 @dataclass(frozen=True)
