@@ -2,9 +2,11 @@ import numpy as np
 import pytest
 import tifffile
 
+from napari_im2im.docks.augmentation_preview import AugmentationDialog
 from napari_im2im.docks.settings import load_settings, remember
 from napari_im2im.docks.train import TrainWidget
 from napari_im2im.errors import DataError
+from napari_im2im.training.augmentation_config import AugmentationConfig
 
 
 @pytest.fixture
@@ -237,3 +239,13 @@ def test_a_running_training_is_remembered_until_it_ends(
     dock.stop()
     qtbot.waitUntil(lambda: not dock.running)
     assert "running" not in load_settings()
+
+
+def test_augmentation_chosen_on_its_page_arrives_in_the_job(open_train):
+    dock = open_train()
+    dock.form.options.see_augmentation.click()
+    (dialog,) = dock.form.options.findChildren(AugmentationDialog)
+    dialog.amounts["rotation"].setValue(20)
+    dialog.accept()
+    assert dock.form.config().augmentation == AugmentationConfig(rotation=20)
+    assert dock.form.options.texts()["augmentation"] == "rotation: 20.0"

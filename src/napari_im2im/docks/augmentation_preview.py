@@ -124,6 +124,11 @@ class AugmentationDialog(QDialog):  # type: ignore[misc]
         layout.addLayout(columns, 1)
         layout.addWidget(buttons)
 
+    @property
+    def drawing(self) -> bool:
+        """Whether a sample is being varied."""
+        return self._job is not None
+
     def config(self) -> AugmentationConfig:
         """Return the amounts as they stand."""
         return AugmentationConfig.model_validate(
@@ -190,11 +195,8 @@ class AugmentationDialog(QDialog):  # type: ignore[misc]
 
     def _keep(self, pictures: Pictures) -> None:
         self.pictures.set_pictures(pictures)
-        self.status.setText(
-            "Left the sample as it is; input above, target below."
-            if len(pictures[0]) > 1
-            else "Left the sample as it is."
-        )
+        rows = "; input above, target below" if len(pictures[0]) > 1 else ""
+        self.status.setText(f"In the first column the sample as it is{rows}.")
 
     def _end(self) -> None:
         self._job = None
@@ -205,27 +207,27 @@ class _Grid(QWidget):  # type: ignore[misc]
 
     def __init__(self) -> None:
         super().__init__()
-        self._columns: Pictures = []
+        self.columns: Pictures = []
         self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Expanding)
         self.setMinimumSize(440, 230)
         self.setAccessibleName("A sample and variations of it")
 
     def sizeHint(self) -> QSize:
-        return QSize(640, 340)
+        return QSize(760, 384)
 
     def set_pictures(self, columns: Pictures) -> None:
-        self._columns = columns
+        self.columns = columns
         self.update()
 
     def paintEvent(self, event: QPaintEvent | None) -> None:
-        if not self._columns:
+        if not self.columns:
             return
         painter = QPainter(self)
         painter.setPen(self.palette().color(QPalette.ColorRole.WindowText))
         painter.setRenderHint(QPainter.RenderHint.SmoothPixmapTransform)
-        rows = len(self._columns[0])
-        side = min(self.width() / len(self._columns), self.height() / rows) - 4
-        for column, pictures in enumerate(self._columns):
+        rows = len(self.columns[0])
+        side = min(self.width() / len(self.columns), self.height() / rows) - 4
+        for column, pictures in enumerate(self.columns):
             for row, picture in enumerate(pictures):
                 place = QRectF(column * (side + 4), row * (side + 4), side, side)
                 painter.drawImage(place, picture)

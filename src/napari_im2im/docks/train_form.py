@@ -16,6 +16,7 @@ from napari_im2im.docks.job import Job
 from napari_im2im.docks.layers import image_to_layer_data
 from napari_im2im.docks.pair_table import FilesField, PairTable
 from napari_im2im.docks.pixel_facts import PixelFacts, probe_pixels
+from napari_im2im.docks.start_row import StartRow
 from napari_im2im.docks.task_row import TaskRow
 from napari_im2im.docks.train_options import TrainOptions
 from napari_im2im.docks.training_advice import (
@@ -61,6 +62,7 @@ class TrainForm(QWidget):  # type: ignore[misc]
         self.files = {role: FilesField(role.capitalize()) for role in _ROLES}
         self.pairs = PairTable()
         self.task = TaskRow()
+        self.start = StartRow()
         self.effort = QComboBox()
         self.effort.addItems(EFFORTS)
         self.name = QLineEdit()
@@ -78,6 +80,7 @@ class TrainForm(QWidget):  # type: ignore[misc]
         for field in self.files.values():
             field.changed.connect(self._pair_files)
         self.task.currentIndexChanged.connect(self._choose_task)
+        self.start.changed.connect(self.changed)
         self.effort.currentIndexChanged.connect(self.changed)
         self.options.changed.connect(self.changed)
         self._choose_task()
@@ -93,6 +96,7 @@ class TrainForm(QWidget):  # type: ignore[misc]
             files.add(f"&{role.capitalize()}", field, field.line)
         files.addWidget(self.pairs, 3, 0, 1, 2)
         foot.add("Tas&k", self.task)
+        foot.add("&Start", self.start, self.start.box)
         foot.add("&Effort", self.effort)
         foot.add("&Name", self.name)
         for box, name in ((self.origin, "Learn from"), (self.effort, "Effort")):
@@ -137,7 +141,11 @@ class TrainForm(QWidget):  # type: ignore[misc]
         ConfigError
             If an option makes no sense.
         """
-        values = {"task": self.task.task, **self.options.values()}
+        values = {
+            "task": self.task.task,
+            **self.options.values(),
+            **self.start.values(),
+        }
         data = values.setdefault("data", {})
         names = []
         for role in self._roles:
@@ -208,7 +216,8 @@ class TrainForm(QWidget):  # type: ignore[misc]
         """
         config = self.config()
         if self.from_files:
-            return advise_files(self._pairs, self._problem)
+            files = advise_files(self._pairs, self._problem)
+            return [*files, *self.start.advice(config, None, None)]
         source, target = self.images()
         chosen = [self.rows[role] for role in self._roles]
         rows = [chosen[0], chosen[-1]]
@@ -224,6 +233,7 @@ class TrainForm(QWidget):  # type: ignore[misc]
         )
         if source is not None and target is not None:
             advice.insert(0, describe_training(source, target, config))
+            advice += self.start.advice(config, source, target)
         return advice
 
     def apply_fix(self, fix: Fix) -> None:
@@ -235,6 +245,8 @@ class TrainForm(QWidget):  # type: ignore[misc]
             self.options.set_value("patch", {**patch, **fix.value})
         elif fix.action == "task":
             self.task.set_task(fix.value)
+        elif fix.action == "trust_start":
+            self.start.ask_for_trust(fix.value)
         elif fix.action == "option":
             self.options.set_value(*fix.value)
         elif fix.action == "replace_not_finite":
@@ -261,6 +273,7 @@ class TrainForm(QWidget):  # type: ignore[misc]
         for form, target in zip(self._forms, targets, strict=True):
             form.show_row(target, "target" in self._roles)
         self.task.adapt(self.options)
+        self.options.labels = self.task.info.target == "labels"
         self.changed.emit()
 
     # -- looking at layers and files, in a thread ----------------------------------
