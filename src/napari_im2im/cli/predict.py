@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -12,8 +13,12 @@ from napari_im2im.errors import ConfigError, Im2ImError, ModelError
 from napari_im2im.inference.config import PredictConfig
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Generator, Sequence
+    from contextlib import AbstractContextManager
 
+    from distributed import Client
+
+    from napari_im2im.events import Event
     from napari_im2im.inference.file_tasks import PredictionTask
     from napari_im2im.models.package import ModelPackage
 
@@ -46,6 +51,11 @@ class Predict(JsonOption, PredictConfig):
         default_factory=list,
         description="SHA-256 of the code of a model that may run it.",
     )
+    dask: str | None = Field(
+        None,
+        description="Workers that share the work: address or file of a dask scheduler, "
+        "or a number of processes to start here. Needs the extra 'cluster'.",
+    )
     dry_run: bool = Field(
         False, description="Say what would run, read the images, and stop there."
     )
@@ -61,7 +71,7 @@ class Predict(JsonOption, PredictConfig):
         from napari_im2im.inference.file_tasks import plan_predictions
 
         package = load_model(self.model)
-        own = {"config", "trust", "dry_run", "json_lines"}
+        own = {"config", "trust", "dask", "dry_run", "json_lines"}
         job = PredictConfig.model_validate(
             self.model_dump(exclude=own, exclude_unset=True)
         )
@@ -85,15 +95,41 @@ class Predict(JsonOption, PredictConfig):
     ) -> None:
         from napari_im2im.cli.console import follow
         from napari_im2im.events import FilesFinished
-        from napari_im2im.inference.collection import predict_files_events
 
-        events = predict_files_events(job, tasks, package, trusted=self.trust)
-        last = follow(events, "Predicting", json_lines=self.json_lines)
+        with self._client() as client:
+            events = self._events(client, job, tasks, package)
+            last = follow(events, "Predicting", json_lines=self.json_lines)
         if isinstance(last, FilesFinished) and last.failed:
             names = ", ".join(failure.input.name for failure in last.failed)
             raise ModelError(
                 f"{len(last.failed)} of {len(tasks)} images failed: {names}."
             )
+
+    def _client(self) -> AbstractContextManager[Client | None]:
+        if self.dask is None:
+            return nullcontext()
+        from napari_im2im.inference.distributed import open_client
+
+        return open_client(self.dask)
+
+    def _events(
+        self,
+        client: Client | None,
+        job: PredictConfig,
+        tasks: Sequence[PredictionTask],
+        package: ModelPackage,
+    ) -> Generator[Event]:
+        """Share out the images where there are many, else the tiles of each."""
+        from napari_im2im.inference.collection import predict_files_events
+        from napari_im2im.inference.distributed_files import distribute_files_events
+
+        if client is not None and len(tasks) > 1:
+            return distribute_files_events(
+                client, job, tasks, package, trusted=self.trust
+            )
+        return predict_files_events(
+            job, tasks, package, trusted=self.trust, client=client
+        )
 
     def _forecast(
         self,

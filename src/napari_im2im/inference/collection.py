@@ -17,6 +17,7 @@ from napari_im2im.folders import check_writable
 from napari_im2im.images import open_image
 from napari_im2im.images.collections import copy_structure
 from napari_im2im.inference.config import PredictConfig
+from napari_im2im.inference.distributed import DistributedTiles
 from napari_im2im.inference.loaded import LoadedModel
 from napari_im2im.inference.prediction import predict_events
 from napari_im2im.models.tensors import FixedSize
@@ -24,7 +25,10 @@ from napari_im2im.models.tensors import FixedSize
 if TYPE_CHECKING:
     from collections.abc import Collection, Generator, Sequence
 
+    from distributed import Client
+
     from napari_im2im.inference.file_tasks import PredictionTask
+    from napari_im2im.inference.prediction import Tiles
     from napari_im2im.models.package import ModelPackage
 
 _SURVEYED = 200
@@ -37,6 +41,7 @@ def predict_files_events(
     package: ModelPackage,
     *,
     trusted: Collection[str] = (),
+    client: Client | None = None,
 ) -> Generator[Event]:
     """Predict one image after the other; closing the generator stops it.
 
@@ -52,6 +57,9 @@ def predict_files_events(
         The model.
     trusted
         sha256 of the code that the user agreed to run.
+    client
+        Connection to a cluster whose workers compute the tiles of each image;
+        default: this process.
 
     Yields
     ------
@@ -73,6 +81,7 @@ def predict_files_events(
     failed: list[FileFailed] = []
     done = skipped = 0
     with LoadedModel(package, config, trusted) as loaded:
+        tiles = DistributedTiles(client, loaded, trusted) if client else None
         for number, task in enumerate(tasks, start=1):
             yield FileStarted(task.inputs[0], task.results[0], number, len(tasks))
             if config.resume and task.complete:
@@ -82,7 +91,7 @@ def predict_files_events(
             loaded.runtime()  # A model that can't run fails once, not once a file.
             started = time.perf_counter()
             try:
-                yield from predict_task(config, task, loaded)
+                yield from predict_task(config, task, loaded, tiles)
             except (Im2ImError, OSError, RuntimeError, ValueError) as error:
                 if len(tasks) == 1:
                     raise
@@ -95,7 +104,10 @@ def predict_files_events(
 
 
 def predict_task(
-    config: PredictConfig, task: PredictionTask, loaded: LoadedModel
+    config: PredictConfig,
+    task: PredictionTask,
+    loaded: LoadedModel,
+    tiles: Tiles | None = None,
 ) -> Generator[Event]:
     """Predict one image of several, see `predict_files_events`."""
     job = task_config(config, task, loaded.package)
@@ -104,7 +116,7 @@ def predict_task(
         place, image = task.group
         source = task.inputs[0].parents[image.count("/")]
         copy_structure(source, place, [image])
-    yield from predict_events(job, loaded=loaded)
+    yield from predict_events(job, loaded=loaded, tiles=tiles)
     if task.group is not None:
         _put_in_place(task)
 

@@ -22,7 +22,7 @@ from napari_im2im.inference.preparation import prepare_prediction
 from napari_im2im.inference.results import ResultWriter
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Generator, Mapping, Sequence
+    from collections.abc import Callable, Collection, Generator, Mapping, Sequence
 
     from napari_im2im.events import Event
     from napari_im2im.images.image import Image
@@ -31,6 +31,8 @@ if TYPE_CHECKING:
     from napari_im2im.inference.setup import Model, Setup
     from napari_im2im.models.runtimes import Runtime
 
+    Tiles = Callable[[Setup, Sequence[Job], Journal | None], Generator[Event]]
+
 
 def predict_events(
     config: PredictConfig,
@@ -38,6 +40,7 @@ def predict_events(
     *,
     trusted: Collection[str] = (),
     loaded: LoadedModel | None = None,
+    tiles: Tiles | None = None,
 ) -> Generator[Event, None, None]:
     """Predict an image, telling how far it is; closing the generator stops it.
 
@@ -51,6 +54,8 @@ def predict_events(
         sha256 of the code that the user agreed to run.
     loaded
         The model of ``config``, if it is loaded already; it stays so.
+    tiles
+        Computes the tiles; default: this process.
 
     Yields
     ------
@@ -72,7 +77,7 @@ def predict_events(
 
     if loaded is None:
         with LoadedModel(load_package(config.model), config, trusted) as own:
-            yield from predict_events(config, images, loaded=own)
+            yield from predict_events(config, images, loaded=own, tiles=tiles)
         return
     opened = list(images) if images is not None else opened_images(config)
     engine = None
@@ -83,7 +88,9 @@ def predict_events(
         yield Message(loaded.package.note)
     runtime = loaded.runtime(engine)
     measuring = None if config.precision == "float32" else loaded.measuring
-    yield from predict_with(loaded.package, runtime, config, opened, measuring)
+    yield from predict_with(
+        loaded.package, runtime, config, opened, measuring, tiles=tiles
+    )
 
 
 def opened_images(config: PredictConfig) -> list[Image]:
@@ -101,6 +108,8 @@ def predict_with(
     config: PredictConfig,
     images: Sequence[Image],
     measuring: Network | None = None,
+    *,
+    tiles: Tiles | None = None,
 ) -> Generator[Event, None, None]:
     """Predict with a model that is loaded already; see `predict_events`.
 
@@ -114,6 +123,8 @@ def predict_with(
         As for `predict_events`.
     measuring
         Runs the network in float32 where ``runtime`` has less precision.
+    tiles
+        Computes the tiles; default: this process.
     """
     started = time.perf_counter()
     header = _header(config)
@@ -141,7 +152,7 @@ def predict_with(
         device=runtime.device,
         done=finished,
     )
-    yield from _tiles(setup, jobs, config, journal)
+    yield from (tiles or _tiles)(setup, jobs, journal)
     for done, parts in setup.separate():
         yield Progress(done, parts, "separating objects")
     yield Progress(total, total, "finishing")
@@ -156,10 +167,10 @@ def predict_with(
 
 
 def _tiles(
-    setup: Setup, jobs: Sequence[Job], config: PredictConfig, journal: Journal | None
-) -> Generator[Event, None, None]:
+    setup: Setup, jobs: Sequence[Job], journal: Journal | None
+) -> Generator[Event]:
     """Run the pipeline, and say of each tile that it is done."""
-    runner = setup.runner
+    runner, config = setup.runner, setup.config
     writer = ResultWriter(
         setup.targets,
         setup.geometry,
@@ -191,10 +202,14 @@ def _tiles(
             journal.add(result.job.key)
         index += 1
         total = max(total, index)
-        region = {axis: part.core for axis, part in result.job.tile.items()}
-        at = result.job.planes[0].at
-        region |= {axis: slice(i, i + 1) for axis, i in at.items()}
-        yield TileDone(index, total, region, result.seconds)
+        yield tile_done(result.job, index, total, result.seconds)
+
+
+def tile_done(job: Job, index: int, total: int, seconds: float) -> TileDone:
+    """Return the event of a tile that is written."""
+    region = {axis: part.core for axis, part in job.tile.items()}
+    region |= {axis: slice(i, i + 1) for axis, i in job.planes[0].at.items()}
+    return TileDone(index, total, region, seconds)
 
 
 def _journal_path(config: PredictConfig) -> Journal | None:
