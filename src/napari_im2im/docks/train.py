@@ -47,6 +47,7 @@ class TrainWidget(Dock):
         settings = load_settings().get("train", {})
         self.form.effort.setCurrentText(settings.get("effort", "Standard · 30 min"))
         self.form.options.set_texts(settings.get("options", {}))
+        self.form.task.set_task(settings.get("task", "image"))
         self.resume.offer(load_settings().get("running"))
         self.form.changed.connect(self.refresh_soon)
         self.view.started.connect(self._remember_run)
@@ -79,9 +80,7 @@ class TrainWidget(Dock):
 
     def start_from(self, model: str) -> None:
         """Go on from a model, as the Model Zoo's button asks for."""
-        self.form.options.set_value("start_from", model)
-        self.form.options.fold.expand()
-        self.refresh_soon()
+        self.form.start.choose(model)
 
     def run(self) -> None:
         """Train what the dock describes."""
@@ -116,7 +115,8 @@ class TrainWidget(Dock):
     def _remember_form(self) -> None:
         texts = self.form.options.texts()
         effort = self.form.effort.currentText()
-        remember(train={"effort": effort, "options": texts})
+        task = self.form.task.task
+        remember(train={"task": task, "effort": effort, "options": texts})
 
     def _remember_run(self, folder: Path) -> None:
         """Remember what runs, so that it can go on after a crash."""

@@ -22,7 +22,6 @@ OPTIONS = {
     "patch": "Patch",
     "batch_size": "Batch",
     **TASK_OPTIONS,
-    "start_from": "Start from model",
     "network.name": "Network",
     "network.size": "Network size",
     "network.kwargs": "Network arguments",
@@ -65,7 +64,6 @@ class TrainOptions(Options):
 
     def __init__(self, sample: Callable[[], Callable[[], list[Image]] | None]) -> None:
         super().__init__(TrainConfig, OPTIONS, SUGGESTIONS)
-        self.set_hint("start_from", "a new network, or a model's folder")
         self._sample = sample
         self.labels = False
         """Whether the target is labels, which are never mixed."""
