@@ -38,7 +38,10 @@ def advise_target(
     facts
         What is known of its whole numbers, None if there are none or not yet.
     """
-    if TASKS[config.task].target == "image":
+    kind = TASKS[config.task].target
+    if kind == "none":
+        return []
+    if kind == "image":
         return _advise_intensities(target, is_labels, facts)
     try:
         check_label_image(target, config.data.target_channels)

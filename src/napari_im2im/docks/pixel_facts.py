@@ -8,7 +8,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from napari_im2im.docks.advice import Advice, Fix
-from napari_im2im.training.tasks.label_images import COMMON, count_labels, is_blended
+from napari_im2im.training.tasks.label_images import (
+    count_labels,
+    is_blended,
+    likely_classes,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -23,8 +27,8 @@ PROBED_PIXELS = 2_000_000
 class LabelFacts:
     """What a sample of whole numbers shows, which may be labels.
 
-    ``common`` are the numbers that many pixels have, in ascending order, and
-    ``blended`` says that they look like a picture (`is_blended`).
+    ``common`` are those that areas have (`likely_classes`), and ``blended`` says that
+    they look like a picture (`is_blended`).
     """
 
     count: int
@@ -74,9 +78,8 @@ def probe_pixels(image: Image) -> PixelFacts:
 
 
 def _label_facts(pixels: np.ndarray) -> LabelFacts:
-    counts = count_labels(pixels)
-    common = [v for v, count in counts.items() if count >= COMMON * pixels.size]
-    return LabelFacts(len(counts), tuple(common), is_blended(pixels))
+    count = len(count_labels(pixels))
+    return LabelFacts(count, likely_classes(pixels), is_blended(pixels))
 
 
 def _probed_region(sizes: Mapping[str, int]) -> dict[str, slice]:

@@ -145,6 +145,11 @@ class TrainConfig(_Config):
         description="Weight of each term, e.g. {l1: 0.5, ssim: 0.5}; default: what "
         "suits the task.",
     )
+    loss_channel_weights: list[PositiveFloat] | None = Field(
+        None,
+        description="Weight of each target channel in the loss of the task image; "
+        "default: all alike.",
+    )
     semantic: SemanticConfig = Field(default_factory=SemanticConfig)
     instances: InstancesConfig = Field(default_factory=InstancesConfig)
     embedding: EmbeddingConfig = Field(default_factory=EmbeddingConfig)

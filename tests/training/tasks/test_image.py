@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from napari_im2im.errors import DataError
+from napari_im2im.errors import ConfigError, DataError
 from napari_im2im.training.config import TrainConfig
 from napari_im2im.training.data import Layout, Sample
 from napari_im2im.training.tasks.image import ImageTask
@@ -42,6 +42,35 @@ def test_the_loss_compares_in_normalised_units():
     off_by_one = loss(perfect + 1, torch.from_numpy(encoded))
     assert off_by_one == pytest.approx(1, rel=1e-3)
     torch.testing.assert_close(task.postprocess(perfect), torch.from_numpy(encoded))
+
+
+def test_channels_weigh_as_asked():
+    random = np.random.default_rng(0)
+    target = random.normal((100, 5), (20, 1), (32, 32, 2)).astype(np.float32)
+    target = target.transpose(2, 0, 1)
+    losses = []
+    for weights in (None, [1, 1], [3, 1]):
+        task = image_task(
+            ("DNA", "actin"),
+            loss={"l1": 1.0, "ssim": 0.5},
+            loss_channel_weights=weights,
+        )
+        task.check([sample(target)])
+        task.learn([sample(target)], None)
+        encoded = torch.from_numpy(task.encode(target[None], None)[0])
+        wrong = torch.zeros_like(encoded)
+        wrong[:, 1] = (encoded[:, 1] - 5) / 1
+        losses.append(float(task.loss((32, 32))(wrong, encoded)))
+    even, same, uneven = losses
+    assert even == pytest.approx(same, rel=1e-4)
+    # The second channel is right but for rounding.
+    assert uneven == pytest.approx(1.5 * even, rel=0.05)
+
+
+def test_weights_of_other_channels_are_refused():
+    target = np.random.default_rng(0).random((1, 16, 16))
+    with pytest.raises(ConfigError, match="has 2 numbers, but the target has 1"):
+        image_task(loss_channel_weights=[1, 2]).check([sample(target)])
 
 
 def test_no_loss_named_means_that_of_the_task():

@@ -11,6 +11,7 @@ from napari_im2im.training.tasks.label_images import (
     check_label_image,
     count_labels,
     is_blended,
+    likely_classes,
 )
 
 
@@ -60,3 +61,11 @@ def test_a_few_single_points_are_labels():
     labels[::9, ::9] = 1
     labels[4::9, ::9] = 2
     assert not is_blended(labels)
+
+
+def test_the_classes_of_a_smooth_mask_are_found():
+    labels = np.zeros((100, 100))
+    labels[10:60, 10:60] = 128
+    labels[20:40, 20:40] = 255
+    rims = gaussian_filter(labels, 1).round().astype(np.uint8)
+    assert likely_classes(rims) == (0, 128, 255)

@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from napari_im2im.errors import DataError
+from napari_im2im.errors import ConfigError, DataError
 from napari_im2im.training.losses import WeightedLoss
 from napari_im2im.training.metrics import image_metrics
 from napari_im2im.training.normalization import ChannelScaling, learn_scaling
@@ -50,7 +50,14 @@ class ImageTask(Task):
         return self.layout.target_channels
 
     def check(self, samples: Sequence[Sample]) -> None:
-        """Refuse targets without contrast."""
+        """Refuse targets without contrast, and weights for other channels."""
+        shares = self.config.loss_channel_weights
+        if shares is not None and len(shares) != len(self.output_names):
+            raise ConfigError(
+                f"loss_channel_weights has {len(shares)} numbers, but the target has "
+                f"{len(self.output_names)} channels "
+                f"({', '.join(self.output_names)}): give one for each."
+            )
         for channel, name in enumerate(self.output_names):
             first = samples[0].target[channel].flat[0]
             if all(bool((s.target[channel] == first).all()) for s in samples):
@@ -94,8 +101,16 @@ class ImageTask(Task):
     def loss(self, patch: Sequence[int]) -> nn.Module:
         """Return the weighted sum of image losses."""
         weights: dict[Any, float] = dict(self.config.loss)
-        terms = WeightedLoss(weights, patch, *self.loss_range)
-        return _ImageLoss(terms, self.scaling)
+        shares = self.config.loss_channel_weights
+        if shares is None:
+            terms = WeightedLoss(weights, patch, *self.loss_range)
+            return _ImageLoss([terms], [1.0], self.scaling)
+        # A channel alone has the same loss as among others: terms are means.
+        by_channel = [
+            WeightedLoss(weights, patch, [low], [high])
+            for low, high in zip(*self.loss_range, strict=True)
+        ]
+        return _ImageLoss(by_channel, shares, self.scaling)
 
     def postprocess(self, output: torch.Tensor) -> torch.Tensor:
         """Scale back to the target's units."""
@@ -132,11 +147,21 @@ class ImageTask(Task):
 
 
 class _ImageLoss(nn.Module):
-    """Losses of normalised images; takes targets in their own units."""
+    """Losses of normalised images; takes targets in their own units.
 
-    def __init__(self, terms: WeightedLoss, scaling: ChannelScaling) -> None:
+    ``terms`` are for equal numbers of channels each, ``shares`` are their weights in
+    the mean.
+    """
+
+    def __init__(
+        self,
+        terms: Sequence[WeightedLoss],
+        shares: Sequence[float],
+        scaling: ChannelScaling,
+    ) -> None:
         super().__init__()
-        self.terms, self.scaling = terms, scaling
+        self.terms, self.scaling = nn.ModuleList(terms), scaling
+        self.shares = [share / sum(shares) for share in shares]
 
     def forward(
         self,
@@ -144,8 +169,15 @@ class _ImageLoss(nn.Module):
         target: torch.Tensor,
         weight: torch.Tensor | None = None,
     ) -> torch.Tensor:
-        value: torch.Tensor = self.terms(output, scaled(target, self.scaling), weight)
-        return value
+        parts = zip(
+            self.terms,
+            self.shares,
+            output.chunk(len(self.terms), dim=1),
+            scaled(target, self.scaling).chunk(len(self.terms), dim=1),
+            strict=True,
+        )
+        values = [share * term(*pair, weight) for term, share, *pair in parts]
+        return torch.stack(values).sum()
 
 
 def _normalised_range(

@@ -17,14 +17,14 @@ _COLORS = {("red", "green", "blue"), ("red", "green", "blue", "alpha")}
 MOST_CLASSES = 32
 """More labels than that name objects."""
 
-COMMON = 0.05
-"""Part of the pixels from which on a label is no rim of another."""
+_COMMON = 0.01
+"""Part of the pixels from which on a value is taken for that of a class."""
 
 _FEW_LABELS = 8
 """Labels that may be scattered pixels, as a point annotation is."""
 
 _INSIDE = 0.25
-"""Part of the pixels of small labels that lie inside of them, at least."""
+"""Part of the pixels of a label that lie inside of it, at least."""
 
 
 def check_label_image(image: Image, channels: Sequence[int] | None = None) -> None:
@@ -60,34 +60,53 @@ def check_label_image(image: Image, channels: Sequence[int] | None = None) -> No
 
 def count_labels(labels: np.ndarray) -> dict[int, int]:
     """Return how many pixels each label of an integer or bool array has."""
-    if labels.dtype.kind == "b":
-        labels = labels.view(np.uint8)
-    low, high = int(labels.min()), int(labels.max())
-    if high - low < max(labels.size, 1 << 16):
-        counts = np.bincount((labels.astype(np.int64) - low).ravel())
-        found = np.flatnonzero(counts)
-        return {int(label) + low: int(counts[label]) for label in found}
-    values, numbers = np.unique(labels, return_counts=True)
-    return {int(v): int(n) for v, n in zip(values, numbers, strict=True)}
+    values, numbers = _numbered(labels)
+    counts = np.bincount(numbers.ravel(), minlength=len(values))
+    return {int(v): int(n) for v, n in zip(values, counts, strict=True) if n}
 
 
 def is_blended(labels: np.ndarray) -> bool:
     """Return whether an integer array is a picture rather than labels.
 
     Anti-aliased or compressed masks have rims of many values, and intensities have
-    many values everywhere: few pixels equal both the next one and that below.
+    many values everywhere: most values hardly have a pixel that equals both the next
+    one and that below.
 
     Parameters
     ----------
     labels
         Array ``([z,] y, x)``.
     """
-    counts = count_labels(labels)
-    if len(counts) <= _FEW_LABELS:
-        return False
-    rare = [v for v, count in counts.items() if count < COMMON * labels.size]
-    pixels = np.isin(labels, rare)
-    pixels[..., -1, :] = pixels[..., :, -1] = False
-    right, below = np.roll(labels, -1, -1), np.roll(labels, -1, -2)
-    inside = pixels & (labels == right) & (labels == below)
-    return bool(np.count_nonzero(inside) < _INSIDE * np.count_nonzero(pixels))
+    counts, solid = _solid(labels)
+    found = counts > 0
+    many = np.count_nonzero(found) > _FEW_LABELS
+    return bool(many and solid[found].mean() < 0.5)
+
+
+def likely_classes(labels: np.ndarray) -> tuple[int, ...]:
+    """Return the values that areas have, and not only rims, in ascending order."""
+    values, _ = _numbered(labels)
+    counts, solid = _solid(labels)
+    kept = values[solid & (counts >= _COMMON * labels.size)]
+    return tuple(map(int, kept))
+
+
+def _solid(labels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return how many pixels each value has, and whether enough lie inside of it."""
+    values, numbers = _numbered(labels)
+    counts = np.bincount(numbers.ravel(), minlength=len(values))
+    inside = numbers[..., :-1, :-1]
+    alike = (inside == numbers[..., :-1, 1:]) & (inside == numbers[..., 1:, :-1])
+    solid = np.bincount(inside[alike], minlength=len(values)) >= _INSIDE * counts
+    return counts, solid
+
+
+def _numbered(labels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return values, and for each pixel the number of its value."""
+    if labels.dtype.kind == "b":
+        labels = labels.view(np.uint8)
+    low, high = int(labels.min()), int(labels.max())
+    if high - low < max(labels.size, 1 << 16):
+        return np.arange(low, high + 1), labels.astype(np.int64) - low
+    values, numbers = np.unique(labels, return_inverse=True)
+    return values, numbers.reshape(labels.shape)

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Self
+from typing import Any, Self
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 
 class SemanticConfig(BaseModel):
@@ -32,6 +32,14 @@ class SemanticConfig(BaseModel):
         description="Label of pixels that don't count, e.g. 0 where only some pixels "
         "were labelled.",
     )
+
+    @field_validator("classes", "values", mode="before")
+    @classmethod
+    def _listed(cls, value: Any) -> Any:
+        """Read "a, b" as two entries, and a number as one."""
+        if isinstance(value, str):
+            return [part.strip() for part in value.split(",") if part.strip()]
+        return [value] if isinstance(value, int) else value
 
     @model_validator(mode="after")
     def _fitting(self) -> Self:
