@@ -185,3 +185,12 @@ def test_any_class_of_monai_can_be_named() -> None:
     network = build(NetworkConfig(name="MedNeXt", kwargs=kwargs), out_channels=2)
 
     assert type(network).__name__ == "MedNeXt"
+
+
+def test_sizes_of_an_enlarging_network_make_whole_pixels_at_every_level() -> None:
+    config = NetworkConfig(name="UNet", kwargs={"channels": [4, 8], "strides": [2]})
+    network = build(config, enlarge={"y": 3, "x": 3})
+
+    sizes = network_sizes(network, spatial_axes=YX, in_channels=1)
+
+    assert sizes == {"y": SteppedSize(2, 2), "x": SteppedSize(2, 2)}

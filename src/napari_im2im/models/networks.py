@@ -7,6 +7,7 @@ import runpy
 from collections.abc import Mapping
 from dataclasses import dataclass
 from difflib import get_close_matches
+from fractions import Fraction
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -18,6 +19,8 @@ from napari_im2im.models.network_catalogue import CATALOGUE, NetworkInfo, Networ
 from napari_im2im.models.tensors import FixedSize, SteppedSize
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     import torch
 
 ARCHITECTURES = Path(__file__).parents[1] / "resources" / "architectures"
@@ -345,22 +348,37 @@ def _probe_strides(
     from torch.nn.modules.conv import _ConvNd
     from torch.nn.modules.pooling import _AvgPoolNd, _MaxPoolNd
 
-    strides = [1] * len(shape)
+    sizes: list[list[int]] = [[] for _ in shape]
 
     def note(_module: object, _inputs: object, output: object) -> None:
-        if not isinstance(output, torch.Tensor) or output.ndim != len(shape) + 2:
-            return
-        for i, (full, size) in enumerate(zip(shape, output.shape[2:], strict=True)):
-            # A size of 1 comes from pooling over the whole image.
-            if size > 1 and full % size == 0:
-                strides[i] = max(strides[i], full // size)
+        if isinstance(output, torch.Tensor) and output.ndim == len(shape) + 2:
+            for axis, size in enumerate(output.shape[2:]):
+                # A size of 1 comes from pooling over the whole image.
+                if size > 1:
+                    sizes[axis].append(size)
 
     copied = copy.deepcopy(network).to("meta")
     for module in copied.modules():
         if isinstance(module, _ConvNd | _MaxPoolNd | _AvgPoolNd):
             module.register_forward_hook(note)
-    _probe(copied, in_channels, shape)
-    return tuple(strides)
+    output = _probe(copied, in_channels, shape)
+    return tuple(
+        _stride(full, found, result)
+        for full, found, result in zip(shape, sizes, output.shape[2:], strict=True)
+    )
+
+
+def _stride(full: int, sizes: Sequence[int], result: int) -> int:
+    """Return the step of image sizes from the sizes inside of a network.
+
+    Enlarged 3 times and halved, 2 pixels of the image make 3: the step is 2. Ratios
+    that the enlargement doesn't explain come from convolutions that crop.
+    """
+    enlargement = max(1, result // full)
+    ratios = [Fraction(full, size) for size in sizes]
+    return max(
+        (r.numerator for r in ratios if enlargement % r.denominator == 0), default=1
+    )
 
 
 def _plain(value: Any) -> Any:
