@@ -41,7 +41,18 @@ specification says, whole and in tiles; bioimageio.core doesn't.
 |---|---|
 | statistics after another step | those of the raw tensor are used |
 | `zero_mean_unit_variance` with an `eps` | `eps` is ignored |
-| `scale_range`, `scale_mean_variance` of an output | raises KeyError |
+| `binarize` with a threshold for each channel | raises ValueError |
+| statistics of an output | raises KeyError |
+
+Everywhere else the results for whole images are the same, within 1e-4. A `custom`
+step gets one array, that of its own output, as there; `stardist_postprocessing` and
+`cellpose_flow_dynamics` are bioimageio.core's own, applied to the whole result.
+
+## What is left out
+
+Only images can be shown. Outputs that are none (vectors, boxes, features of a fixed
+size) are left out, and so are optional inputs that are none (prompts); a model
+without any image to show can't be run.
 
 ## Model by model
 

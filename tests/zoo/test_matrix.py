@@ -13,13 +13,16 @@ import torch
 import yaml
 from scipy.special import expit, softmax
 
+from napari_im2im.events import Message
 from napari_im2im.models.archive import sha256_of
 from napari_im2im.models.package import load_package
 from napari_im2im.models.tensors import SteppedSize
+from napari_im2im.zoo.compatibility import check_runs
 from napari_im2im.zoo.testing import PackageTested, reproduction_events
 from packages import (
     STEPPED,
     change_steps,
+    custom_step,
     random_image,
     tensor,
     write_custom_package,
@@ -101,6 +104,12 @@ def with_steps(
 ) -> Path:
     """Return the template with other steps and the result that they must give."""
     shutil.copytree(template.folder, folder)
+    after = [
+        custom_step(folder, "ranks", RANKS, **one["kwargs"])
+        if one["id"] == "custom"
+        else one
+        for one in after
+    ]
     return change_steps(folder, before, after, expected)
 
 
@@ -172,6 +181,25 @@ BEFORE: dict[str, tuple[list[dict[str, Any]], Any]] = {
         [step("binarize", threshold=100.0), step("ensure_dtype", dtype="float32")],
         lambda x: (x > 100).astype(float),
     ),
+    "binarised by channel": (
+        [
+            step("binarize", axis="channel", threshold=[90.0, 110.0]),
+            step("ensure_dtype", dtype="float32"),
+        ],
+        lambda x: (x > along([90, 110])).astype(float),
+    ),
+    "clipped by percentiles": (
+        [step("clip", min_percentile=5.0, max_percentile=95.0, **ALL_AXES)],
+        lambda x: x.clip(*np.percentile(x, [5, 95], method="inverted_cdf")),
+    ),
+    "sigmoid": (
+        [step("scale_linear", gain=0.1, offset=-10.0), step("sigmoid")],
+        lambda x: expit(x * 0.1 - 10),
+    ),
+    "softmax": (
+        [step("scale_linear", gain=0.1, offset=0.0), step("softmax", axis="channel")],
+        lambda x: softmax(x * 0.1, 1),
+    ),
     "several": (
         [
             step("ensure_dtype", dtype="float32"),
@@ -215,6 +243,18 @@ AFTER: dict[str, tuple[list[dict[str, Any]], Any]] = {
         [step("scale_linear", axis="channel", gain=[10.0, 20.0], offset=[5.0, 7.0])],
         lambda y, x: y * along([10, 20]) + along([5, 7]),
     ),
+    "fixed mean and std": (
+        [step("fixed_zero_mean_unit_variance", mean=0.5, std=0.25)],
+        lambda y, x: (y - 0.5) / 0.25,
+    ),
+    "standardised": (
+        [step("zero_mean_unit_variance", **PER_CHANNEL)],
+        lambda y, x: standardise((2, 3))(y),
+    ),
+    "code of its own": (
+        [{"id": "custom", "callable": "ranks", "kwargs": {"factor": 2.0}}],
+        lambda y, x: 2 * np.argsort(np.argsort(y, None)).reshape(y.shape),
+    ),
     "scaled like the input": (
         [step("scale_mean_variance", reference_tensor="image", **ALL_AXES)],
         lambda y, x: standardise((1, 2, 3))(y) * (x.std() + 1e-6) + x.mean(),
@@ -240,10 +280,25 @@ AFTER: dict[str, tuple[list[dict[str, Any]], Any]] = {
     ),
 }
 
+RANKS = """import numpy as np
+
+
+class ranks:
+    def __init__(self, factor):
+        self.factor = factor
+
+    def __call__(self, array):
+        order = np.argsort(np.argsort(array, None))
+        return self.factor * order.reshape(array.shape).astype(np.float32)
+"""
+"""Gives the rank of each pixel among all."""
+
 CORE_DIFFERS = {
     "before statistics after another step": "statistics of the raw tensor are used",
     "before several": "statistics of the raw tensor are used",
     "before standardised with a large eps": "eps is ignored",
+    "before binarised by channel": "raises ValueError",
+    "after standardised": "raises KeyError",
     "after scaled like the input": "raises KeyError",
     "after scaled by percentiles": "raises KeyError",
 }
@@ -277,6 +332,131 @@ def test_every_step_gives_what_the_specification_says(
     template: Template, tmp_path: Path, case: str
 ) -> None:
     folder = with_steps(template, tmp_path / "model", *expected_of(template, case))
+    code = folder / "ranks.py"
+    assert_passes(folder, {sha256_of(code)} if code.exists() else ())
+
+
+OLD: dict[str, tuple[list[dict[str, Any]], list[dict[str, Any]], Any]] = {
+    "fixed by channel": (
+        [
+            step(
+                "zero_mean_unit_variance",
+                mode="fixed",
+                axes="xy",
+                mean=[90.0, 110.0],
+                std=[20.0, 40.0],
+            )
+        ],
+        [],
+        lambda convolve, x: convolve((x - along([90, 110])) / along([20, 40])),
+    ),
+    "by sample": (
+        [step("zero_mean_unit_variance", mode="per_sample", axes="cyx")],
+        [step("sigmoid"), step("binarize", threshold=0.5)],
+        lambda convolve, x: (convolve(standardise((1, 2, 3))(x)) > 0).astype(float),
+    ),
+    "by data set": (
+        [
+            step("clip", min=50.0, max=150.0),
+            step("zero_mean_unit_variance", mode="per_dataset", axes="xy"),
+        ],
+        [],
+        lambda convolve, x: convolve(standardise((2, 3))(x.clip(50, 150))),
+    ),
+    "percentiles": (
+        [
+            step(
+                "scale_range",
+                mode="per_sample",
+                axes="xy",
+                min_percentile=1.0,
+                max_percentile=99.8,
+            )
+        ],
+        [step("scale_linear", axes="xy", gain=[10.0, 20.0], offset=[5.0, 7.0])],
+        lambda convolve, x: (
+            convolve(ranged(1, 99.8, (2, 3))(x)) * along([10, 20]) + along([5, 7])
+        ),
+    ),
+    "like the input": (
+        [step("zero_mean_unit_variance", mode="per_sample", axes="cyx")],
+        [
+            step(
+                "scale_mean_variance",
+                mode="per_sample",
+                axes="cyx",
+                reference_tensor="image",
+            )
+        ],
+        lambda convolve, x: (
+            standardise((1, 2, 3))(convolve(standardise((1, 2, 3))(x)))
+            * (x.std() + 1e-6)
+            + x.mean()
+        ),
+    ),
+}
+"""Steps as format 0.4 writes them."""
+
+
+def as_format_0_4(folder: Path, before: Any, after: Any, expected: np.ndarray) -> None:
+    """Describe the package in format 0.4."""
+    new = yaml.safe_load((folder / "rdf.yaml").read_text("utf-8"))
+    (source,), (result,) = new["inputs"], new["outputs"]
+    np.save(folder / result["test_tensor"]["source"], expected)
+
+    def steps(given: Any) -> list[dict[str, Any]]:
+        kwargs = [{"kwargs": s["kwargs"]} if "kwargs" in s else {} for s in given]
+        return [{"name": s["id"], **k} for s, k in zip(given, kwargs, strict=True)]
+
+    common = {"axes": "bcyx", "data_type": "float32", "data_range": [None, None]}
+    content = {
+        "format_version": "0.4.10",
+        "type": "model",
+        "name": "Old model",
+        "description": "Described as models were before.",
+        "authors": [{"name": "A. Tester"}],
+        "cite": [{"text": "none", "doi": "10.1000/none"}],
+        "license": "MIT",
+        "timestamp": "2023-01-01T00:00:00",
+        "tags": ["unet"],
+        "documentation": "README.md",
+        "inputs": [
+            {
+                "name": "image",
+                "shape": {"min": [1, 2, 16, 16], "step": [0, 0, 8, 8]},
+                "preprocessing": steps(before),
+                **common,
+            }
+        ],
+        "outputs": [
+            {
+                "name": "mixed",
+                "shape": {
+                    "reference_tensor": "image",
+                    "scale": [1, 1, 1, 1],
+                    "offset": [0, 0, 0, 0],
+                },
+                "halo": [0, 0, 1, 1],
+                "postprocessing": steps(after),
+                **common,
+            }
+        ],
+        "test_inputs": [source["test_tensor"]["source"]],
+        "test_outputs": [result["test_tensor"]["source"]],
+        "weights": {"torchscript": new["weights"]["torchscript"]},
+    }
+    (folder / "rdf.yaml").write_text(yaml.safe_dump(content), "utf-8")
+
+
+@pytest.mark.parametrize("case", OLD)
+def test_every_step_of_format_0_4_does_what_it_did(
+    template: Template, tmp_path: Path, case: str
+) -> None:
+    folder = tmp_path / "model"
+    shutil.copytree(template.folder, folder)
+    before, after, function = OLD[case]
+    expected = function(template.convolve, IMAGE.astype(np.float64))
+    as_format_0_4(folder, before, after, expected.astype(np.float32))
     assert_passes(folder)
 
 
@@ -288,7 +468,7 @@ def test_core_gives_the_same_where_it_is_right(
     folder = with_steps(template, tmp_path / "model", before, after, expected)
     try:
         (result,) = predict_with_core(folder, [IMAGE])
-    except KeyError:
+    except (KeyError, ValueError):
         result = np.full(expected.shape, np.nan)
     close = np.allclose(result, expected, rtol=1e-3, atol=1e-3)
     assert close is (case not in CORE_DIFFERS), CORE_DIFFERS.get(case)
@@ -428,3 +608,74 @@ def test_channels_last(tmp_path: Path) -> None:
     weights["sha256"] = sha256_of(folder / weights["source"])
     description.write_text(yaml.safe_dump(content), "utf-8")
     assert_passes(folder)
+
+
+class WithVector(torch.nn.Module):
+    """Returns the mean brightness besides an image."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.convolution = torch.nn.Conv2d(1, 1, 3, padding=1)
+
+    def forward(self, image: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        return image.mean((2, 3)), self.convolution(image)
+
+
+def test_an_output_that_is_no_image_is_left_out_and_said(tmp_path: Path) -> None:
+    torch.manual_seed(0)
+    folder = write_custom_package(
+        tmp_path / "model",
+        WithVector(),
+        [tensor("image", STEPPED)],
+        [tensor("brightness", {}), tensor("out", {"y": "image", "x": "image"})],
+        [random_image(1, 1, 24, 32)],
+        formats=("torchscript", "onnx"),
+    )
+    assert_passes(folder)
+    note = "Only images are shown, not brightness (batch, channel)."
+    said = [
+        event.text
+        for event in reproduction_events(load_package(folder))
+        if isinstance(event, Message)
+    ]
+    assert note in said
+    assert check_runs(load_package(folder)).sentence == f"Runs here. {note}"
+
+
+PROMPTED = """import torch
+
+
+class Prompted(torch.nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.convolution = torch.nn.Conv2d(1, 1, 3, padding=1)
+
+    def forward(self, points=None, image=None):
+        result = self.convolution(image)
+        return result if points is None else result + points.sum()
+"""
+
+
+def test_an_optional_input_that_is_no_image_is_left_out(tmp_path: Path) -> None:
+    torch.manual_seed(0)
+    convolution = torch.nn.Conv2d(1, 1, 3, padding=1)
+    points = tensor("points", {}, optional=True)
+    arrays = [np.ones((1, 1), np.float32), random_image(1, 1, 24, 32)]
+    with torch.inference_mode():
+        expected = convolution(torch.from_numpy(arrays[1])).numpy()
+    namespace: dict[str, Any] = {}
+    exec(PROMPTED, namespace)
+    network = namespace["Prompted"]()
+    network.convolution = convolution
+    folder = write_custom_package(
+        tmp_path / "model",
+        network,
+        [points, tensor("image", STEPPED)],
+        [tensor("out", {"y": "image", "x": "image"})],
+        arrays,
+        test_outputs=[expected],
+        formats=("pytorch_state_dict",),
+        architecture={"source": PROMPTED, "callable": "Prompted", "kwargs": {}},
+    )
+    assert_passes(folder, {sha256_of(folder / "network.py")})
+    assert "points (batch, channel)" in load_package(folder).note
