@@ -337,3 +337,26 @@ def test_an_option_that_makes_no_sense_is_said(
     dock.refresh()
     assert sentences(dock)[0].startswith("First: batch_size:")
     assert not dock.job_row.run_button.isEnabled()
+
+
+def test_models_that_separate_objects_have_options_of_their_own(
+    viewer, open_predict, qtbot, fake_model
+):
+    def shown(dock):
+        form = dock.options._form
+        names = ("result", "objects.seed", "objects.smallest", "tile")
+        entries = dock.options._entries
+        return [name for name in names if form.isRowVisible(entries[name].widget)]
+
+    fake_model()
+    viewer.add_image(np.zeros((16, 16)), name="cells")
+    dock = open_predict()
+    assert shown(dock) == ["tile"]
+    fake_model(meaning={"name": "instances", "seed": 0.4, "smallest": 12})
+    dock._read_model()
+    qtbot.waitUntil(lambda: dock._facts is not None)
+    assert shown(dock) == ["result", "objects.seed", "objects.smallest", "tile"]
+    hint = dock.options._entries["objects.smallest"].widget.placeholderText()
+    assert hint == "12 (of the model)"
+    dock.options.set_value("objects.smallest", 30)
+    assert dock.options.values() == {"objects": {"smallest": 30}}

@@ -29,9 +29,10 @@ from napari_im2im.docks.results import ResultLayers
 from napari_im2im.docks.settings import load_settings, remember
 from napari_im2im.errors import ConfigError, Im2ImError
 from napari_im2im.inference.config import PredictConfig
+from napari_im2im.inference.objects.decoding import OBJECT_TASKS
 
 if TYPE_CHECKING:
-    from collections.abc import Generator, Sequence
+    from collections.abc import Generator, Mapping, Sequence
 
     import napari
     from napari.layers import Layer
@@ -40,7 +41,16 @@ if TYPE_CHECKING:
     from napari_im2im.events import Event
     from napari_im2im.images.image import Image
 
+OBJECT_OPTIONS = {
+    "objects.foreground": "Object threshold",
+    "objects.seed": "Seed threshold",
+    "objects.smallest": "Smallest object",
+}
+"""Options of models that separate objects."""
+
 OPTIONS = {
+    "result": "Result",
+    **OBJECT_OPTIONS,
     "device": "Device",
     "engine": "Engine",
     "precision": "Precision",
@@ -86,6 +96,7 @@ class PredictWidget(Dock):
         if model := settings.get("model"):
             self.model_picker.choose_listed(model)
         self._connect()
+        self._adapt_options({})
         self.reset_choices()
         self.inputs[0].choose_active()
         self._read_model()
@@ -139,9 +150,19 @@ class PredictWidget(Dock):
             return  # another model was chosen since
         self._facts = facts
         self._show_inputs(facts.input_names)
+        self._adapt_options(facts.meaning)
         for row, channels in zip(self.inputs, facts.channels, strict=True):
             row.expect(channels, facts.spatial)
         self.refresh()
+
+    def _adapt_options(self, meaning: Mapping[str, Any]) -> None:
+        """Show the options that count for what a model makes, and its own values."""
+        task = meaning.get("name")
+        self.options.show_row("result", task in (*OBJECT_TASKS, "semantic"))
+        for name in OBJECT_OPTIONS:
+            self.options.show_row(name, task in OBJECT_TASKS)
+            own = meaning.get(name.removeprefix("objects."))
+            self.options.set_hint(name, f"{own} (of the model)")
 
     def _show_inputs(self, names: Sequence[str]) -> None:
         """Have a row for each input of the model."""

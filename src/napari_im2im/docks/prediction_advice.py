@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import psutil
 
@@ -47,6 +47,8 @@ class ModelFacts:
         Spatial axes of the first input, e.g. ``"yx"``.
     output_channels
         Number of channels of all outputs together.
+    meaning
+        What the outputs stand for, as the task of a training says it.
     """
 
     path: str
@@ -54,6 +56,7 @@ class ModelFacts:
     channels: tuple[int | None, ...]
     spatial: str
     output_channels: int
+    meaning: Mapping[str, Any] = field(default_factory=dict)
 
 
 def facts_of(package: ModelPackage, path: str) -> ModelFacts:
@@ -65,6 +68,7 @@ def facts_of(package: ModelPackage, path: str) -> ModelFacts:
         channels=tuple(_channels(spec) for spec in inputs),
         spatial="".join(a for a in SPATIAL_AXES if a in inputs[0].axis_names),
         output_channels=sum(_channels(spec) or 1 for spec in package.outputs),
+        meaning=package.config.get("task") or {},
     )
 
 
