@@ -38,13 +38,15 @@ def tiny_pairs(make_pair, axes, task="image"):
     shape = (16, 16, 48) if axes == "zyx" else (48, 64)
     pairs = [make_pair(shape, axes, seed=n, name=f"field {n}") for n in range(2)]
     if TASKS[task].target == "labels":
-        pairs = [(image, replace(image, data=objects(image))) for image, _ in pairs]
+        pairs = [(image, labels_of(image, task)) for image, _ in pairs]
     return pairs
 
 
-def objects(image):
-    """Return a number for each bright region."""
-    return label(image.data > np.median(image.data)).astype(np.uint16)
+def labels_of(image, task):
+    """Return the bright regions, as one class or with a number for each."""
+    bright = image.data > np.median(image.data)
+    labels = bright if task == "semantic" else label(bright)
+    return replace(image, data=labels.astype(np.uint16))
 
 
 @pytest.mark.parametrize("name", PRESETS)
@@ -72,6 +74,8 @@ def test_each_recipe_says_what_it_is_for_and_where_it_was_published():
         "labelfree-3d",
         "restoration-2d",
         "restoration-3d",
+        "semantic-2d",
+        "semantic-3d",
         "super-resolution-2d",
     ]
     for preset in list_presets():
