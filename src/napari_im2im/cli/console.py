@@ -43,7 +43,11 @@ results = Console(highlight=False, soft_wrap=True, markup=False, emoji=False)
 
 
 def follow(
-    events: Generator[Event], activity: str, *, json_lines: bool = False
+    events: Generator[Event],
+    activity: str,
+    *,
+    json_lines: bool = False,
+    silent: bool = False,
 ) -> Event:
     """Show a job while it runs.
 
@@ -55,17 +59,21 @@ def follow(
         What to call the job beside its bar.
     json_lines
         Whether to print each event as JSON instead.
+    silent
+        Whether to show nothing at all.
 
     Returns
     -------
     Event
         The last event of the job.
     """
-    shown = _Shown(activity, disable=json_lines)
+    shown = _Shown(activity, disable=json_lines or silent)
     last: Event | None = None
     try:
         with shown.bar:
             for last in events:
+                if silent:
+                    continue
                 if json_lines:
                     results.print(json_line(last))
                     continue

@@ -52,6 +52,7 @@ class Train(JsonOption, TrainConfig):
         from napari_im2im.events import TrainingFinished
         from napari_im2im.training.forecast import forecast_training
         from napari_im2im.training.loop import train_events
+        from napari_im2im.training.processes import processes
 
         own = {"config", "preset", "dry_run", "json_lines", "trust"}
         job = TrainConfig.model_validate(
@@ -64,8 +65,10 @@ class Train(JsonOption, TrainConfig):
             )
             return
         events = train_events(job, trusted=self.trust)
-        last = follow(events, "Training", json_lines=self.json_lines)
-        if isinstance(last, TrainingFinished) and not self.json_lines:
+        # Of several processes that train together, one talks.
+        silent = not processes().is_first
+        last = follow(events, "Training", json_lines=self.json_lines, silent=silent)
+        if isinstance(last, TrainingFinished) and not (self.json_lines or silent):
             sentence = f"Finished: {last.reason}. {metrics_line(last.metrics)}"
             status.print(escape(sentence), soft_wrap=True)
             results.print(str(last.package))

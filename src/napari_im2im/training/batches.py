@@ -57,6 +57,8 @@ class Batches:
         Patches in a step.
     device
         Where the network is.
+    share
+        Which patches of a step this process learns.
     """
 
     def __init__(
@@ -65,11 +67,13 @@ class Batches:
         patch: Sequence[int],
         batch_size: int,
         device: torch.device,
+        share: slice = slice(None),
     ) -> None:
         config = preparation.config
         augmentation = augmentation_of(config.augmentation)
         self.task, self.scaling = preparation.task, preparation.input_scaling
         self.seed, self.device = config.seed, device
+        self._first = share.start or 0
         self.sampler = PatchSampler(
             preparation.split.training,
             tuple(patch),
@@ -78,6 +82,7 @@ class Batches:
             quarter_turns=augmentation.quarter_turns,
             seed=config.seed,
             focus=preparation.focus,
+            share=share,
         )
         self._prefetcher = Prefetcher(self.sampler)
         labels = TASKS[config.task].target == "labels"
@@ -89,7 +94,7 @@ class Batches:
 
     def batch(self, step: int) -> LearningBatch:
         """Return the batch of a step: warped, encoded, normalised and varied."""
-        seed = (self.seed << 32) + step
+        seed = (self.seed << 32) + 1_000_003 * self._first + step
         torch.manual_seed(seed)
         generator = torch.Generator(self.device).manual_seed(seed + 1)
         patches = self.patches(step)

@@ -8,13 +8,17 @@ import torch
 from lightning_fabric import Fabric
 
 from napari_im2im.errors import ConfigError
+from napari_im2im.training.processes import processes
 
 if TYPE_CHECKING:
     from napari_im2im.training.config import TrainConfig
 
 
 def open_fabric(config: TrainConfig) -> Fabric:
-    """Return a Fabric on one device.
+    """Return a Fabric on one device, or on one for each process of several.
+
+    Where ``torchrun`` or SLURM has started several processes, they train together
+    (DDP): each learns a batch of its own, and gradients are averaged.
 
     Raises
     ------
@@ -27,12 +31,18 @@ def open_fabric(config: TrainConfig) -> Fabric:
         cuda = kind in ("auto", "cuda", "gpu") and torch.cuda.is_available()
         mixed = "bf16-mixed" if cuda and torch.cuda.is_bf16_supported() else "16-mixed"
         precision = mixed if cuda else "32-true"
+    together = processes()
+    several = together.count > 1
     try:
         fabric = Fabric(
             accelerator=kind,
-            devices=[int(index)] if index else 1,
+            devices=[int(index)] if index else together.on_this_computer,
+            num_nodes=together.computers,
+            strategy="ddp" if several else "auto",
             precision=precision,  # type: ignore[arg-type]
         )
+        if several:
+            fabric.launch()
         torch.empty(1, device=fabric.device)
     except (ValueError, RuntimeError, AssertionError, LookupError) as error:
         raise ConfigError(

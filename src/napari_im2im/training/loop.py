@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from napari_im2im.events import Event, Message, Progress, TrainingStarted
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
 
     from napari_im2im.training.config import TrainConfig
     from napari_im2im.training.examples import Example, Pair
+    from napari_im2im.training.preparation import Preparation
 
 
 FILES = "files.csv"
@@ -72,16 +74,16 @@ def train_events(
         if pairs is None:
             config = _with_known_files(config, run)
     fabric = open_fabric(config)
-    preparation = yield from preparing(
-        config, pairs, on_cpu=fabric.device.type == "cpu", trusted=trusted
-    )
+    # The first process fills the caches that the others read.
+    with fabric.rank_zero_first(local=True):
+        preparation = yield from preparing(
+            config, pairs, on_cpu=fabric.device.type == "cpu", trusted=trusted
+        )
     check_batch(preparation)
     if run is None:
-        folder = config.output or runs_folder()
-        check_writable(folder, disk_bytes(preparation.network))
-        run = RunFolder.create(folder, config)
-        if preparation.rows:
-            run.write_file(FILES, format_table(preparation.rows).encode())
+        run = _create(config, preparation) if fabric.is_global_zero else None
+    path = fabric.broadcast(run.path if run is not None else Path())
+    run = RunFolder(path, writes=fabric.is_global_zero)
     trainer = Trainer(preparation, run, fabric)
     if state is not None:
         trainer.restore(state)
@@ -100,11 +102,23 @@ def train_events(
     events = trainer.events()
     try:
         for event in events:
-            record.take(event)
+            if run.writes:
+                record.take(event)
             yield event
     finally:
         events.close()
-        record.close()
+        if run.writes:
+            record.close()
+
+
+def _create(config: TrainConfig, preparation: Preparation) -> RunFolder:
+    """Make the run folder, if there is space for it."""
+    folder = config.output or runs_folder()
+    check_writable(folder, disk_bytes(preparation.network))
+    run = RunFolder.create(folder, config)
+    if preparation.rows:
+        run.write_file(FILES, format_table(preparation.rows).encode())
+    return run
 
 
 def _with_known_files(config: TrainConfig, run: RunFolder) -> TrainConfig:

@@ -27,8 +27,8 @@ if TYPE_CHECKING:
 
     from napari_im2im.training.sampling import Batch
 
-_STORED_PER_WEIGHT = 32
-"""Bytes: a package and a checkpoint, each beside the one that it replaces."""
+_STORED_PER_WEIGHT = 56
+"""Bytes: a package and two checkpoints, each beside the one that it replaces."""
 
 _BROKEN = (
     OSError,
@@ -48,12 +48,15 @@ class RunFolder:
     ``config.yaml`` defines it, ``environment.txt`` names the versions that it ran
     with and ``network.txt`` the layers, ``metrics.csv`` has a row for each
     validation, ``model/`` is the package of the best model,
-    ``checkpoints/last.ckpt`` is what `TrainConfig.resume` continues from. For
+    ``checkpoints/last.ckpt`` is what `TrainConfig.resume` continues from, and
+    ``best.ckpt`` beside it the same of the best model. For
     people there are ``charts/``, ``previews/`` and ``tensorboard/``, and ``test/``
     where test images are named.
     """
 
     path: Path
+    writes: bool = True
+    """Whether this process writes it, of several that train together."""
 
     @property
     def package(self) -> Path:
@@ -105,13 +108,20 @@ class RunFolder:
             )
         return cls(path), read_config(path / "config.yaml")
 
-    def save_checkpoint(self, state: Mapping[str, Any]) -> None:
-        """Replace the checkpoint; the old one stays if this fails."""
+    def save_checkpoint(self, state: Mapping[str, Any], *, best: bool = False) -> None:
+        """Replace the checkpoint; the old one stays if this fails.
+
+        With ``best`` it is kept as ``best.ckpt`` too, until a better one comes.
+        """
+        if not self.writes:
+            return
         import torch
 
         buffer = io.BytesIO()
         torch.save(dict(state), buffer)
         _write(self.checkpoint, buffer.getbuffer())
+        if best:
+            _write(self.checkpoint.with_name("best.ckpt"), buffer.getbuffer())
 
     def load_checkpoint(self) -> dict[str, Any]:
         """Read the checkpoint; nothing in it is executed."""
@@ -129,7 +139,8 @@ class RunFolder:
 
     def write_file(self, name: str, content: bytes) -> Path:
         """Write a file of the folder whole, or not at all."""
-        _write(self.path / name, content)
+        if self.writes:
+            _write(self.path / name, content)
         return self.path / name
 
     def save_patches(self, step: int, patches: Batch) -> Path:
@@ -147,6 +158,8 @@ class RunFolder:
 
     def append_metrics(self, row: Mapping[str, float]) -> None:
         """Add a row to the table; the first row names the columns."""
+        if not self.writes:
+            return
         new = not self.metrics.exists()
         try:
             with self.metrics.open("a", newline="") as file:
@@ -159,7 +172,7 @@ class RunFolder:
 
     def forget_metrics_after(self, step: int) -> None:
         """Drop the rows of steps that the checkpoint doesn't know."""
-        if not self.metrics.exists():
+        if not (self.writes and self.metrics.exists()):
             return
         with self.metrics.open(newline="") as file:
             rows = [row for row in csv.DictReader(file) if int(row["step"]) <= step]

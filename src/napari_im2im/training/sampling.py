@@ -62,6 +62,8 @@ class PatchSampler:
         Of the positions and of the turns.
     focus
         Which patches are preferred.
+    share
+        Which patches of a batch are returned, where several processes share it.
     """
 
     samples: Sequence[Sample]
@@ -71,6 +73,7 @@ class PatchSampler:
     quarter_turns: bool = True
     seed: int = 0
     focus: Focus = field(default_factory=Focus)
+    share: slice = field(default_factory=lambda: slice(None))
 
     @property
     def steps_per_epoch(self) -> int:
@@ -84,6 +87,8 @@ class PatchSampler:
         patches = [self._draw(random) for _ in range(self.batch_size)]
         turns = [(int(random.integers(4)), bool(random.integers(2))) for _ in patches]
         weighted = any(sample.weight is not None for sample in self.samples)
+        # Views until here: what others learn isn't read.
+        patches, turns = patches[self.share], turns[self.share]
         return Batch(
             self._stack([patch.input for patch in patches], turns),
             self._stack([patch.target for patch in patches], turns),

@@ -83,8 +83,14 @@ class Trainer:
     def _set_patch(self, patch: Mapping[str, int]) -> None:
         self.patch = dict(patch)
         shape = tuple(self.patch.values())
-        count = self.preparation.patches_per_step
-        self.batches = Batches(self.preparation, shape, count, self.fabric.device)
+        count, rank = self.preparation.patches_per_step, self.fabric.global_rank
+        self.batches = Batches(
+            self.preparation,
+            shape,
+            count * self.fabric.world_size,
+            self.fabric.device,
+            slice(rank * count, (rank + 1) * count),
+        )
         crop = self.validator.crops[0].spatial_shape
         window = [min(sizes) for sizes in zip(shape, crop, strict=True)]
         self.loss = self.task.loss(window).to(self.fabric.device)
@@ -101,6 +107,8 @@ class Trainer:
         text = f"Patches of {size} pixels ({axes}), {self.patches_at_once} at a time"
         if self.parts > 1:
             text += f", {self.preparation.patches_per_step} in a step"
+        if self.fabric.world_size > 1:
+            text += f", in each of {self.fabric.world_size} processes"
         return f"{text}."
 
     @property
@@ -124,14 +132,15 @@ class Trainer:
                     self.reason = self.reason or "all steps done"
                     break
                 yield from self._take_step()
-                self.plan.update(self.step, time.monotonic() - started)
+                self.plan.update(self.step, self._elapsed(started))
                 yield self._progress()
                 if len(self._losses) >= _LOSSES_AT_ONCE:
                     yield from self._fetch_losses()
                 if self.step >= self.next_validation and not self.reason:
                     yield from self._validate(started)
         except GeneratorExit:
-            if self._fetch_losses_silently():
+            # Other processes aren't asked any more: they may have stopped elsewhere.
+            if self._fetch_losses_silently(alone=True):
                 self._save()
             raise
         yield self._finished()
@@ -156,6 +165,11 @@ class Trainer:
             except (RuntimeError, MemoryError) as error:
                 if not is_out_of_memory(error):
                     raise
+                if self.fabric.world_size > 1:
+                    raise ConfigError(
+                        "Memory was short in one of the processes: use a smaller "
+                        "batch_size, patch or network."
+                    ) from error
                 yield self._shrink(error)
         self.step += 1
 
@@ -212,10 +226,20 @@ class Trainer:
             level="warning",
         )
 
-    def _fetch_losses_silently(self) -> bool:
+    def _elapsed(self, started: float) -> float:
+        """Return the seconds since then, by one clock where several have to agree."""
+        elapsed = time.monotonic() - started
+        if self.fabric.world_size == 1 or self.config.effort.time_limit is None:
+            return elapsed
+        return float(self.fabric.broadcast(elapsed))
+
+    def _fetch_losses_silently(self, *, alone: bool = False) -> bool:
         """Take over the losses since the last time; return whether all are finite."""
         if self._losses:
-            self._interval_losses += torch.stack(self._losses).tolist()
+            losses = torch.stack(self._losses)
+            if self.fabric.world_size > 1 and not alone:
+                losses = self.fabric.all_reduce(losses, reduce_op="mean")  # type: ignore[assignment]
+            self._interval_losses += losses.tolist()
             self._losses = []
         return all(map(math.isfinite, self._interval_losses))
 
@@ -243,9 +267,10 @@ class Trainer:
             MetricsLogged(self.step, self.epoch, values),
             self._preview(evaluation),
         ]
-        score = self._score(evaluation)
+        score = float(self.fabric.broadcast(self._score(evaluation)))
         self.learner.follow_validation(score)
-        if score < self.best:
+        improved = score < self.best
+        if improved:
             self.best, self.waited = score, 0
             events.append(self._keep(evaluation))
         else:
@@ -253,7 +278,7 @@ class Trainer:
             if self.waited == self.config.effort.patience:
                 self.reason = f"no improvement in {self.waited} validations"
         self._plan_validation(time.monotonic() - begun, started)
-        self._save()
+        self._save(best=improved)
         # Told only now, so that whoever stops here stops a training that is whole.
         yield from events
 
@@ -281,30 +306,33 @@ class Trainer:
     def _keep(self, evaluation: Evaluation) -> NewBest:
         values = {"validation_loss": evaluation.loss, **evaluation.metrics}
         self.best_metrics = values
-        package = write_best(
-            self.run.package,
-            self.preparation,
-            self.learner.judged.module,
-            self.validator.crops[0].input,
-            self.step,
-            values,
-        )
+        if self.run.writes:
+            write_best(
+                self.run.package,
+                self.preparation,
+                self.learner.judged.module,
+                self.validator.crops[0].input,
+                self.step,
+                values,
+            )
         name = self.config.effort.monitor
-        return NewBest(self.step, name, values[name], package)
+        return NewBest(self.step, name, values[name], self.run.package)
 
     def _plan_validation(self, cost: float, started: float) -> None:
         if self.step == 0:
             return
-        elapsed = time.monotonic() - started
+        elapsed = self._elapsed(started)
         pace = max(1e-6, (elapsed - cost) / self.step)
         regular = (self.plan.total or 0) / _VALIDATIONS
         # Where the number of steps is fixed, a rerun must do the same as a run.
         fixed = self.config.effort.time_limit is None
         least = _FIRST_VALIDATION if fixed else cost / _VALIDATION_SHARE / pace
         interval = math.ceil(max(regular, least))
-        self.next_validation = self.step + max(1, interval)
+        interval = self.fabric.broadcast(max(1, interval))
+        self.next_validation = self.step + interval
 
     def _finished(self) -> TrainingFinished:
+        self.fabric.barrier()
         if not self.run.package.exists():
             raise DataError(
                 f"Training ended without a model ({self.reason}): try a smaller "
@@ -314,7 +342,7 @@ class Trainer:
             self.run.path, self.run.package, self.best_metrics, self.reason
         )
 
-    def _save(self) -> None:
+    def _save(self, *, best: bool = False) -> None:
         self.run.save_checkpoint(
             {
                 **self.learner.state_dict(),
@@ -329,7 +357,8 @@ class Trainer:
                 "interval_losses": self._interval_losses,
                 "patch": self.patch,
                 "parts": self.parts,
-            }
+            },
+            best=best,
         )
 
     def _scaling(self) -> list[list[float]]:
