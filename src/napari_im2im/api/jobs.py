@@ -147,9 +147,9 @@ def train_events(
 
         values = with_preset(preset, values)
     config = _config(TrainConfig, values)
-    from napari_im2im.training.loop import train_events as events
+    from napari_im2im.evaluation.trained import train_and_test_events
 
-    return events(config, pairs, trusted=trusted)
+    return train_and_test_events(config, pairs, trusted=trusted)
 
 
 def predict(

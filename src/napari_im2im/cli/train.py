@@ -49,9 +49,9 @@ class Train(JsonOption, TrainConfig):
                 "--config FILE."
             )
         from napari_im2im.cli.console import follow, metrics_line, results, status
+        from napari_im2im.evaluation.trained import train_and_test_events
         from napari_im2im.events import TrainingFinished
         from napari_im2im.training.forecast import forecast_training
-        from napari_im2im.training.loop import train_events
         from napari_im2im.training.processes import processes
 
         own = {"config", "preset", "dry_run", "json_lines", "trust"}
@@ -64,7 +64,7 @@ class Train(JsonOption, TrainConfig):
                 json_line(forecast) if self.json_lines else forecast.describe()
             )
             return
-        events = train_events(job, trusted=self.trust)
+        events = train_and_test_events(job, trusted=self.trust)
         # Of several processes that train together, one talks.
         silent = not processes().is_first
         last = follow(events, "Training", json_lines=self.json_lines, silent=silent)

@@ -144,7 +144,7 @@ def _train(
     config: TrainConfig, pairs: Sequence[tuple[Image, Image]] | None
 ) -> Generator[Event]:
     # Runs in a thread: what it imports is never imported by the window.
-    from napari_im2im.training.loop import train_events
+    from napari_im2im.evaluation.trained import train_and_test_events
     from napari_im2im.zoo.trust import TrustStore
 
-    yield from train_events(config, pairs, trusted=TrustStore().trusted())
+    yield from train_and_test_events(config, pairs, trusted=TrustStore().trusted())

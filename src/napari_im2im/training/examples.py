@@ -120,7 +120,7 @@ def find_files(config: TrainConfig) -> ImageTable:
 
     data, target = config.data, TASKS[config.task].target
     if data.folder is not None:
-        return recognise_folder(data.folder.expanduser(), target)
+        return recognise_folder(data.folder.expanduser(), target, data.kinds)
     if data.table is not None:
         return read_table(data.table.expanduser())
     if not data.inputs:
@@ -160,6 +160,19 @@ def open_examples(config: TrainConfig) -> ExampleSet:
         notes.append(text or f"{count} of the test part left alone.")
     opened = _Opened(config)
     return ExampleSet(tuple(map(opened.example, rows)), tuple(test), tuple(notes))
+
+
+def open_rows(rows: Sequence[TableRow], config: TrainConfig) -> list[Example]:
+    """Open the files of some rows, without reading their pixels.
+
+    Raises
+    ------
+    DataError
+        If a target is missing.
+    ImageError
+        If a file can't be opened.
+    """
+    return list(map(_Opened(config).example, rows))
 
 
 def _unmatched(table: ImageTable) -> list[str]:

@@ -1,0 +1,109 @@
+"""A training, and behind it the test on what it left alone."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from napari_im2im.errors import Im2ImError
+from napari_im2im.evaluation.config import EvaluateConfig
+from napari_im2im.evaluation.job import EvaluationFinished, evaluate_events
+from napari_im2im.events import Event, Message, Progress, TrainingFinished
+from napari_im2im.images.tables import read_table
+from napari_im2im.training.examples import open_rows
+from napari_im2im.training.loop import FILES, train_events
+from napari_im2im.training.processes import processes
+from napari_im2im.training.run_folder import read_config
+from napari_im2im.training.tasks.catalogue import TASKS
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Generator, Sequence
+    from pathlib import Path
+
+    from napari_im2im.images.image import Image
+    from napari_im2im.training.config import TrainConfig
+    from napari_im2im.training.examples import Example, Pair
+
+
+def train_and_test_events(
+    config: TrainConfig,
+    pairs: Sequence[Pair | Example] | None = None,
+    *,
+    trusted: Collection[str] = (),
+) -> Generator[Event]:
+    """Train a model, and measure the best on the files that were left for a test.
+
+    The predictions go to ``test/per_image``, ``test/metrics.csv`` has a row for each
+    image and channel, ``test/summary.csv`` means with their spread.
+
+    Parameters
+    ----------
+    config, pairs, trusted
+        As for `train_events`. Images in memory are not tested.
+
+    Yields
+    ------
+    Event
+        The events of `train_events`; the last one has the means of the test among
+        its metrics, as ``test pcc`` and so on.
+    """
+    finished: TrainingFinished | None = None
+    events = train_events(config, pairs, trusted=trusted)
+    try:
+        for event in events:
+            if isinstance(event, TrainingFinished):
+                finished = event
+            else:
+                yield event
+    finally:
+        events.close()
+    if finished is None:
+        return
+    metrics = dict(finished.metrics)
+    # Of several processes that train together, one tests.
+    if processes().is_first:
+        metrics |= yield from _test(finished.run_folder, finished.package, trusted)
+    yield TrainingFinished(
+        finished.run_folder, finished.package, metrics, finished.reason
+    )
+
+
+def _test(
+    run: Path, package: Path, trusted: Collection[str]
+) -> Generator[Event, None, dict[str, float]]:
+    """Evaluate the model on the test files of a run; return the means."""
+    config = read_config(run / "config.yaml")
+    table = run / FILES
+    if not table.exists() or TASKS[config.task].target == "none":
+        return {}
+    job = EvaluateConfig(
+        model=str(package),
+        output=run / "test",
+        keep_predictions=True,
+        overwrite=True,
+        device=config.device,
+    )
+    try:
+        rows = [row for row in read_table(table).rows if row.part == "test"]
+        if not rows:
+            return {}
+        pairs = [
+            (
+                _chosen(example.input, config.data.input_channels),
+                _chosen(example.target, config.data.target_channels),
+            )
+            for example in open_rows(rows, config)
+        ]
+        for event in evaluate_events(job, pairs, trusted=trusted):
+            if isinstance(event, EvaluationFinished):
+                means = event.summaries[0].mean
+                return {f"test {name}": value for name, value in means.items()}
+            if isinstance(event, Message | Progress):
+                yield event
+    except Im2ImError as error:
+        # The model is there and good; what is wrong are the test files.
+        yield Message(f"The test images weren't measured: {error}", "warning")
+    return {}
+
+
+def _chosen(image: Image, channels: Sequence[int] | None) -> Image:
+    return image if channels is None else image.select("channel", channels)
