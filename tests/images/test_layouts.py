@@ -7,8 +7,7 @@ import pytest
 import zarr
 
 from napari_im2im.errors import DataError
-from napari_im2im.images.kinds import choose_kinds, find_kinds
-from napari_im2im.images.layouts import choose_files, recognise_folder
+from napari_im2im.images.layouts import kinds_in, recognise_folder
 
 
 def make(folder, *names):
@@ -176,13 +175,18 @@ def test_what_names_leave_open_is_asked_for(tmp_path):
 
 def test_a_user_chooses_among_the_kinds(tmp_path):
     make(tmp_path, *(f"r0{i}-ch{c}.tiff" for i in (1, 2) for c in (1, 3)))
-    kinds = find_kinds(sorted(tmp_path.iterdir()))
-    assert choose_kinds(kinds) is None
-    table = choose_files(kinds, "ch3", "ch1")
+    assert {kind.name for kind in kinds_in(tmp_path)} == {"ch1", "ch3"}
+    table = recognise_folder(tmp_path, kinds={"input": "ch3", "target": "ch1"})
     assert rows(table, tmp_path) == [
         ("r01-ch3.tiff", "r01-ch1.tiff"),
         ("r02-ch3.tiff", "r02-ch1.tiff"),
     ]
+
+
+def test_a_kind_that_is_not_there_is_refused(tmp_path):
+    make(tmp_path, "1_gfp.tif", "1_dna.tif")
+    with pytest.raises(DataError, match="show 'rfp': choose from"):
+        recognise_folder(tmp_path, kinds={"input": "rfp", "target": "dna"})
 
 
 def test_every_image_counts_where_no_target_is_wanted(tmp_path):

@@ -43,7 +43,9 @@ _PARTS: Mapping[str, Part] = {
 """Names of folders that say what their images are for."""
 
 
-def recognise_folder(folder: Path, target: TargetKind = "image") -> ImageTable:
+def recognise_folder(
+    folder: Path, target: TargetKind = "image", kinds: Mapping[str, str] | None = None
+) -> ImageTable:
     """Find out which files of a folder belong together.
 
     Parameters
@@ -63,6 +65,9 @@ def recognise_folder(folder: Path, target: TargetKind = "image") -> ImageTable:
     target
         ``"labels"`` where masks or objects are to be learned, ``"none"`` where every
         image is one to learn from, without a target.
+    kinds
+        Names of the `Kind` that is the ``"input"``, the ``"target"`` and perhaps the
+        ``"cost_map"``, among the files of one folder. Default: what names tell.
 
     Returns
     -------
@@ -80,7 +85,7 @@ def recognise_folder(folder: Path, target: TargetKind = "image") -> ImageTable:
     if not is_plain_folder(folder):
         return _zarr_table([folder], f"OME-Zarr {folder.name}", target)
     if "train" in parts:
-        return _parts_table(parts, target)
+        return _parts_table(parts, target, kinds)
     if target == "none":
         everything = files or [f for one in folders for f in _contents(one)[1]]
         return _targetless(everything, folder)
@@ -88,8 +93,27 @@ def recognise_folder(folder: Path, target: TargetKind = "image") -> ImageTable:
     if by_role is not None:
         return _folders_table(*by_role)
     if not files and len(folders) == 1:
-        return recognise_folder(folders[0], target)
+        return recognise_folder(folders[0], target, kinds)
+    if kinds:
+        return _named_table(files, folder, target, kinds)
     return _files_table(files, folder, target)
+
+
+def kinds_in(folder: Path, target: TargetKind = "image") -> list[Kind]:
+    """Return what the files in a folder, or in its ``train``, show.
+
+    Empty where sub-folders say what is what, or the folder can't be read.
+    """
+    try:
+        folders, files = _contents(folder)
+    except DataError:
+        return []
+    for inner in folders:
+        if _PARTS.get(inner.name.lower()) == "train":
+            return kinds_in(inner, target)
+    if not files and len(folders) == 1:
+        return kinds_in(folders[0], target)
+    return find_kinds(files, target)
 
 
 def _contents(folder: Path) -> tuple[list[Path], list[Path]]:
@@ -115,12 +139,14 @@ def _contents(folder: Path) -> tuple[list[Path], list[Path]]:
     return folders, sorted(files, key=natural_order)
 
 
-def _parts_table(parts: Mapping[Part, Path], target: TargetKind) -> ImageTable:
+def _parts_table(
+    parts: Mapping[Part, Path], target: TargetKind, kinds: Mapping[str, str] | None
+) -> ImageTable:
     """Join the tables of train, val and test."""
     tables, notes = {}, []
     for part, path in sorted(parts.items(), key=lambda p: [*_PARTS].index(p[0])):
         try:
-            tables[part] = recognise_folder(path, target)
+            tables[part] = recognise_folder(path, target, kinds)
         except DataError as error:
             if part != "test":
                 raise
@@ -298,25 +324,30 @@ def _chosen_table(choice: Choice, kinds: Sequence[Kind]) -> ImageTable:
     )
 
 
-def choose_files(
-    kinds: Sequence[Kind], source: str, goal: str, cost_map: str | None = None
+def _named_table(
+    files: Sequence[Path],
+    folder: Path,
+    target: TargetKind,
+    names: Mapping[str, str],
 ) -> ImageTable:
-    """Return the table of the kinds that a user chose by their names.
-
-    Raises
-    ------
-    DataError
-        If their files don't match.
-    """
+    """Return the table of the kinds that a user chose by their names."""
+    kinds = find_kinds(files, target)
     by_name = {kind.name: kind for kind in kinds}
-    matches = match_kinds(by_name[source], by_name[goal])
+    unknown = [name for name in names.values() if name not in by_name]
+    if unknown:
+        raise DataError(
+            f"No files in {folder} show {unknown[0]!r}: choose from "
+            f"{', '.join(by_name) or 'other folders'}."
+        )
+    source, goal = by_name[names["input"]], by_name[names["target"]]
+    matches = match_kinds(source, goal)
     if not matches.pairs:
         raise DataError(
-            f"The files of {source} don't pair with those of {goal}: give partners the "
-            "same number or name."
+            f"The files of {source.name} don't pair with those of {goal.name}: give "
+            "partners the same number or name."
         )
-    costs = by_name[cost_map] if cost_map else None
-    return _chosen_table(Choice(by_name[source], by_name[goal], matches, costs), kinds)
+    cost_map = by_name[names["cost_map"]] if "cost_map" in names else None
+    return _chosen_table(Choice(source, goal, matches, cost_map), kinds)
 
 
 # -- OME-Zarr ----------------------------------------------------------------------

@@ -48,6 +48,11 @@ class DataConfig(BaseModel):
         description="Folder whose layout is recognised: *_IM and *_GT files, folders "
         "IM and GT or x and y, train and val of these, an OME-Zarr plate …",
     )
+    kinds: dict[Literal["input", "target", "cost_map"], str] = Field(
+        default_factory=dict,
+        description="Which files of the folder are what, by what their names share, "
+        "e.g. {input: phase, target: dna}; default: told by the names.",
+    )
     table: Path | None = Field(
         None,
         description="CSV file with the columns input, target, cost_map, split, group.",
@@ -114,6 +119,8 @@ class DataConfig(BaseModel):
             )
         if self.cost_maps and not self.inputs:
             raise ValueError("cost_maps go with inputs: name the inputs by patterns")
+        if self.kinds and not (self.folder and {"input", "target"} <= {*self.kinds}):
+            raise ValueError("kinds name input and target files of a folder")
         return self
 
     @property

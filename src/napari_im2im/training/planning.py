@@ -117,7 +117,7 @@ def _check(
         _check_same(example, config)
         _check_sizes(example, spatial_axes, folded, config)
     if example.cost_map is not None:
-        _check_cost_map(example.cost_map, example.target, folded)
+        check_cost_map(example.cost_map, example.target, folded)
 
 
 def _check_image(image: Image, role: str, config: TrainConfig) -> None:
@@ -202,7 +202,16 @@ def _enlargement(
     return {axis: factor for axis, factor in factors[0].items() if factor > 1}
 
 
-def _check_cost_map(cost_map: Image, target: Image, folded: frozenset[str]) -> None:
+def check_cost_map(
+    cost_map: Image, target: Image, folded: frozenset[str] = frozenset()
+) -> None:
+    """Refuse a cost map that doesn't fit a target.
+
+    Raises
+    ------
+    DataError
+        If sizes or values don't fit.
+    """
     if cost_map.dtype.kind not in "buif":
         raise DataError(
             f"The cost map {cost_map.name} holds {cost_map.dtype} values: save it as "
