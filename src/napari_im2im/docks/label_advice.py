@@ -53,7 +53,7 @@ def advise_target(
         return _advise_blended(target, config, facts)
     if config.task == "semantic":
         return _advise_classes(target, config, facts)
-    return []
+    return _advise_objects(target, facts)
 
 
 def _advise_intensities(
@@ -98,3 +98,14 @@ def _advise_classes(
     fix = Fix("Foreground only", "option", ("semantic.foreground", True))
     text = f"{target.name} has {facts.count} labels, as many as objects have."
     return [Advice(text, "stop", (_SEPARATE, fix))]
+
+
+def _advise_objects(target: Image, facts: LabelFacts) -> list[Advice]:
+    if facts.count > 2:
+        return []
+    # Only the centre of a large image was looked at.
+    text = (
+        f"{target.name} seems to have one number for all objects, which can't be told "
+        "apart then: give each its own (connected components)."
+    )
+    return [Advice(text, "warning", (_SEGMENT,))]
