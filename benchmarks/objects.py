@@ -49,7 +49,7 @@ def nuclei(folder: Path) -> tuple[list[Pair], list[Pair]]:
             path.with_name(path.name.replace("image.png", "labels.tif"))
         )
         grey = Image(pixels[..., 0], ("y", "x"), name=path.stem)
-        pairs.append((grey, Image(labels.read(("y", "x")), ("y", "x"))))
+        pairs.append((grey, Image(labels.read(axes=("y", "x")), ("y", "x"))))
     training = [pair for number, pair in enumerate(pairs) if number % 4]
     return training, pairs[::4]
 

@@ -30,6 +30,10 @@ if TYPE_CHECKING:
 
 _THRESHOLDS = (0.5, 0.75)
 
+_SEED = 0.75
+"""Interior from which an object starts: high, for networks that have learned little
+see the boundary between touching objects but faintly."""
+
 
 class _ObjectsTask(Task):
     """What both ways to separate objects share. Negative labels don't count.
@@ -160,7 +164,7 @@ class InstancesTask(_ObjectsTask):
             "name": "instances",
             "channels": list(self.output_names),
             "foreground": 0.5,
-            "seed": 0.5,
+            "seed": _SEED,
             "smallest": self.smallest,
         }
 
