@@ -55,7 +55,7 @@ def test_the_page_shows_what_the_model_says(viewer, qtbot, tmp_path):
     assert page.form.draft()["name"] == "Tiny network"
     assert page.form.draft()["authors"] == [AUTHOR]
     assert page.cover.pixmap().width() > 0
-    assert errors(page) == {}
+    assert errors(page) == {"Tags": "Note: Add 2d or 3d, so that the model is found."}
     assert page.job_row.run_button.isEnabled()
 
 
@@ -67,6 +67,24 @@ def test_an_error_stands_beside_its_field(page, qtbot):
     qtbot.waitUntil(lambda: "ORCID iD" in errors(page))
     assert "'µ' can't be part of a name" in errors(page)["Name"]
     assert "typing mistake" in errors(page)["ORCID iD"]
+    assert not page.job_row.run_button.isEnabled()
+
+
+def test_a_wish_of_the_reviewers_keeps_nobody_from_exporting(page, qtbot):
+    page.form.fields["name"].set_value("Nuclei " * 12)
+    page.refresh()
+    qtbot.waitUntil(lambda: "Name" in errors(page))
+    assert (
+        errors(page)["Name"] == "Note: Names above 64 characters are cut off in lists."
+    )
+    assert page.job_row.run_button.isEnabled()
+
+
+def test_the_parent_can_be_named(page):
+    page.form.fields["parent"].set_value("affable-shark 1.2")
+    assert page.form.draft()["parent"] == {"id": "affable-shark", "version": "1.2"}
+    page.form.fields["parent"].set_value("Affable Shark")
+    page.refresh()
     assert not page.job_row.run_button.isEnabled()
 
 

@@ -78,6 +78,12 @@ class Field(QWidget):  # type: ignore[misc]
         self.error.setText(f"⚠ {text}" if text else "")
         self.error.setVisible(bool(text))
 
+    def show_wish(self, text: str) -> None:
+        """Show what would be better, though nothing is wrong."""
+        if text:
+            self.error.setText(f"Note: {text}")
+            self.error.show()
+
 
 class TextField(Field):
     """Several lines."""
@@ -195,6 +201,12 @@ class Rows(QWidget):  # type: ignore[misc]
         text = next(iter(rest.values()), "")
         self.error.setText(f"⚠ {self.title}: {text}" if text else "")
         self.error.setVisible(bool(text))
+
+    def show_wish(self, text: str) -> None:
+        """Show what would be better, though nothing is wrong."""
+        if text:
+            self.error.setText(f"Note: {text}")
+            self.error.show()
 
     def _add(self, value: Mapping[str, Any]) -> None:
         frame = QFrame()

@@ -15,7 +15,7 @@ from napari_im2im.docks.export_fields import (
     Rows,
     TextField,
 )
-from napari_im2im.zoo.metadata import field_errors, licenses
+from napari_im2im.zoo.metadata import Metadata, advice, field_errors, licenses
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -53,9 +53,11 @@ class ExportForm(QWidget):  # type: ignore[misc]
             "training_data": Field(
                 "Training data", "its id in the zoo, or its name and https://…"
             ),
+            "parent": Field(
+                "Parent model", "its id in the zoo and its version, affable-shark 1.2"
+            ),
             "covers": ListField("Cover pictures", "files; empty: made automatically"),
         }
-        self._parent: dict[str, str] | None = None
         self.more = QCollapsible("More", expandedIcon="▾", collapsedIcon="▸")
         self.more.setDuration(0)
         folded = QWidget()
@@ -75,20 +77,25 @@ class ExportForm(QWidget):  # type: ignore[misc]
         """Return what is written, valid or not."""
         values = {name: field.value() for name, field in self.fields.items()}
         values["training_data"] = read_training_data(values["training_data"])
-        values["parent"] = self._parent
+        values["parent"] = read_parent(values["parent"])
         return {name: value for name, value in values.items() if value}
 
     def set_draft(self, draft: Mapping[str, Any]) -> None:
         """Show a draft."""
         values = dict(draft)
         values["training_data"] = write_training_data(values.get("training_data"))
-        self._parent = values.get("parent")
+        values["parent"] = write_parent(values.get("parent"))
         for name, field in self.fields.items():
             field.set_value(values.get(name))
 
     def show_errors(self) -> dict[str, str]:
-        """Say beside each field what is wrong with it; return all of it."""
-        errors = field_errors(self.draft())
+        """Say beside each field what is wrong with it; return all of it.
+
+        Where nothing is wrong, say what the zoo's reviewers would ask for.
+        """
+        draft = self.draft()
+        errors = field_errors(draft)
+        wishes = {} if errors else advice(Metadata.model_validate(draft))
         for name, field in self.fields.items():
             own = {
                 key.partition(".")[2]: text
@@ -96,6 +103,7 @@ class ExportForm(QWidget):  # type: ignore[misc]
                 if key.partition(".")[0] == name
             }
             field.show_errors(own)
+            field.show_wish(wishes.get(name, ""))
         return errors
 
 
@@ -105,6 +113,19 @@ def read_training_data(text: str) -> dict[str, str] | None:
     if address.startswith(("http://", "https://")):
         return {"name": name.strip(" ,;"), "url": address}
     return {"id": text.strip()} if text.strip() else None
+
+
+def read_parent(text: str) -> dict[str, str] | None:
+    """Return the model that a text names: its id, and its version if there is one."""
+    name, _, version = text.strip().partition(" ")
+    parent = {"id": name, "version": version.strip()}
+    return {key: value for key, value in parent.items() if value} if name else None
+
+
+def write_parent(parent: Mapping[str, str] | None) -> str:
+    """Return the text that `read_parent` reads as this."""
+    parent = parent or {}
+    return f"{parent.get('id', '')} {parent.get('version', '')}".strip()
 
 
 def write_training_data(data: Mapping[str, str] | None) -> str:

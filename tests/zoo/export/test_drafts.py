@@ -49,6 +49,12 @@ def test_a_trained_model_gets_its_people_from_the_last_export(tmp_path: Path) ->
     assert {"2d", "pytorch", "image-to-image"} <= set(draft["tags"])
 
 
+@pytest.mark.parametrize("config", [{}, {"steps": 3}], ids=["foreign", "ours"])
+def test_somebody_unknown_is_asked_for(tmp_path: Path, config: dict[str, int]) -> None:
+    draft = suggest_metadata(package(tmp_path / "a", config=config))
+    assert set(field_errors(draft)) == {"authors"}
+
+
 def test_everything_is_taken_over_but_what_must_change(tmp_path: Path) -> None:
     parent = package(
         tmp_path / "parent",

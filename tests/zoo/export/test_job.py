@@ -13,6 +13,7 @@ from PIL import Image as Picture
 
 from napari_im2im.errors import ConfigError, ImageError, ModelError
 from napari_im2im.models.conversion import write_formats
+from napari_im2im.models.networks import NetworkConfig
 from napari_im2im.models.package import load_package
 from napari_im2im.models.writing import write_package
 from napari_im2im.zoo.export import (
@@ -80,8 +81,10 @@ def test_an_export_passes_all_checks(
     found = verdicts(events)
     # No halo is written down, which random weights would need.
     assert {name for name, verdict in found.items() if verdict != "passed"} <= {
-        "Tiles give what the whole image gives"
+        "Tiles give what the whole image gives",
+        "GitHub names",
     }
+    assert found["GitHub names"] == "warning"
     assert {f"bioimageio.core runs {name}" for name in formats(events)} <= set(found)
     assert formats(events) == {"pytorch_state_dict", *added}
     package = load_package(tmp_path / "out.zip")
@@ -139,6 +142,34 @@ def check_biapy(archive: Path) -> None:
     architecture = content["weights"]["pytorch_state_dict"]["architecture"]
     assert "postprocessing" not in architecture["kwargs"]
     assert "image-to-image" in content["tags"]
+
+
+@pytest.mark.usefixtures("_in_process")
+def test_the_network_may_come_as_a_file(tmp_path: Path) -> None:
+    model = write_tiny_package(tmp_path / "model")
+    events = export(model, tmp_path / "out.zip", formats=[], architecture="source")
+    assert verdicts(events)["Network as a source file"] == "passed"
+    entry = description(tmp_path / "out.zip")["weights"]["pytorch_state_dict"]
+    assert entry["architecture"]["source"] == "basic_unet.py"
+    with zipfile.ZipFile(tmp_path / "out.zip") as file:
+        assert b"Apache License" in file.read("basic_unet.py")
+        assert b"monai" not in file.read("environment.yaml")
+    # Files of this program are run without asking.
+    assert verdicts(events)["bioimageio.core runs pytorch_state_dict"] == "passed"
+
+
+def test_a_network_without_a_file_says_why(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for check in ("core_events", "engine_events"):
+        monkeypatch.setattr(job, check, lambda *_: iter(()))
+    small = NetworkConfig(name="SegResNet", kwargs={"init_filters": 4})
+    model = write_tiny_package(tmp_path / "model", config=small)
+    events = export(model, tmp_path / "out.zip", formats=[], architecture="source")
+    text = {e.name: e.text for e in events if isinstance(e, Checked)}
+    assert "no source file for SegResNet" in text["Network as a source file"]
+    entry = description(tmp_path / "out.zip")["weights"]["pytorch_state_dict"]
+    assert entry["architecture"]["import_from"] == "monai.networks.nets"
 
 
 @pytest.mark.usefixtures("_in_process")

@@ -69,11 +69,12 @@ def suggest_metadata(package: ModelPackage) -> dict[str, Any]:
     What the package doesn't say comes from the last export.
     """
     draft = metadata_of(package)
+    authors = draft.get("authors", ())
+    draft["authors"] = [a for a in authors if a.get("name", "unknown") != "unknown"]
+    if not draft["authors"]:
+        # Training knows no people, nor do some models of others.
+        draft = {**draft, **remembered()}
     if package.config:
-        # Written by training, which knows neither people nor wishes.
-        known = [a for a in draft.get("authors", ()) if a.get("name") != "unknown"]
-        draft["authors"] = known
-        draft = {**draft, **({} if known else remembered())}
         # Made anew at the export.
         draft.pop("documentation", None)
         spatial = [axis for axis in package.inputs[0].axis_names if axis in "zyx"]

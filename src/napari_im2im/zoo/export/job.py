@@ -41,6 +41,7 @@ if TYPE_CHECKING:
     from napari_im2im.models.conversion import Converted
     from napari_im2im.models.package import ModelPackage
     from napari_im2im.zoo.export.config import ExportConfig
+    from napari_im2im.zoo.metadata import Metadata
 
 _DATE = (1980, 1, 1, 0, 0, 0)
 """The earliest that a zip can say: the same export makes the same bytes."""
@@ -98,6 +99,7 @@ def export_events(
         yield from engine_events(staged, trusted)
         share = completeness(described, folder)
         yield Checked("Metadata", "passed", f"{share:.0%} of all fields are filled in.")
+        yield from _people_events(config.metadata)
         archive = Path(temporary) / "package.zip"
         write_zip(folder, archive)
         yield from _reload_events(archive, staged)
@@ -146,6 +148,15 @@ def _weights_events(
     add_weights(described, converted, folder)
     for entry in converted:
         yield Checked(names[entry.format], *_outcome(entry))
+
+
+def _people_events(metadata: Metadata) -> Generator[Event]:
+    """Warn of what an export that works offline can't verify."""
+    people = [*metadata.authors, *metadata.maintainers]
+    names = dict.fromkeys(one.github_user for one in people if one.github_user)
+    if names:
+        text = f"Not looked up: see that {', '.join(names)} can be found on GitHub."
+        yield Checked("GitHub names", "warning", text)
 
 
 def _source_events(
