@@ -114,7 +114,7 @@ def take_all(folder: Path, nickname: str) -> None:
     wait(lambda: not dock.running)
     work(1)
     picture(viewer, folder / "zoo-get")
-    dock.test()
+    dock.actions.test()
     wait(lambda: len(viewer.layers) == 4 and not dock.running)
     picture(viewer, folder / "zoo-test")
     dock.run()

@@ -18,6 +18,7 @@ from qtpy.QtGui import QDropEvent
 from qtpy.QtWidgets import QLabel
 
 from napari_im2im.docks import model_zoo, model_zoo_actions
+from napari_im2im.docks.advice import Fix
 from napari_im2im.docks.model_zoo import ModelZooWidget
 from napari_im2im.docks.model_zoo_trust import TrustDialog
 from napari_im2im.docks.train import TrainWidget
@@ -173,7 +174,9 @@ def test_what_fits_the_selected_layer(dock) -> None:
     assert any("ovule" in title for title in volumes)
     dock.viewer.add_image(np.zeros((8, 8)))
     assert not volumes & set(titles(dock))
-    dock.search.fits.setChecked(False)
+    assert "No model is like that" in " ".join(said(dock))
+    dock.apply_fix(Fix("Show all", "clear"))
+    assert volumes < set(titles(dock))
     dock.view.choose("dazzling-blowfish")
     assert "no z axis" in dock.detail.facts.text()
 

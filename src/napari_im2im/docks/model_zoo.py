@@ -5,6 +5,7 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
+from napari.layers import Layer
 from qtpy.QtCore import Qt, QTimer
 from qtpy.QtWidgets import (
     QFileDialog,
@@ -17,7 +18,7 @@ from qtpy.QtWidgets import (
 )
 from superqt import QCollapsible
 
-from napari_im2im.docks.advice import Advice
+from napari_im2im.docks.advice import Advice, Fix
 from napari_im2im.docks.dock import Dock
 from napari_im2im.docks.job_row import sentence
 from napari_im2im.docks.layers import layer_to_image
@@ -101,10 +102,11 @@ class ModelZooWidget(Dock):
         split.addWidget(about)
         split.setStretchFactor(0, 1)
         split.setStretchFactor(1, 1)
-        split.setMinimumHeight(220)
+        split.setMinimumHeight(160)
         split.setChildrenCollapsible(False)
         fold = QCollapsible("Options", expandedIcon="▾", collapsedIcon="▸")
         fold.setDuration(0)
+        fold.layout().setContentsMargins(0, 0, 0, 0)
         fold.addWidget(self.address)
         fold.addWidget(self.reload_button)
         body: QVBoxLayout = self._body
@@ -220,7 +222,12 @@ class ModelZooWidget(Dock):
         here = entry is not None and entry.folder is not None
         self.job_row.run_button.setText("Use in Predict" if here else "Get")
         self.actions.show_entry(entry)
-        self.job_row.show_advice([_advise(entry)])
+        hidden = bool(self.catalogue.entries) and not self.entries.entries
+        self.job_row.show_advice([_advise(entry, hidden)])
+
+    def apply_fix(self, fix: Fix) -> None:
+        """Show all models again."""
+        self.search.clear()
 
     # -- what the buttons do --------------------------------------------------------
 
@@ -280,7 +287,7 @@ class ModelZooWidget(Dock):
         self.search.clear()
         self.catalogue.add(entry)
         for layer in opened.sample:
-            self.viewer._add_layer_from_data(*layer)
+            self.viewer.add_layer(Layer.create(*layer))
         self.job_row.show_status(f"Opened {entry.title}.")
 
     def _ask_for_file(self) -> None:
@@ -315,12 +322,18 @@ class ModelZooWidget(Dock):
         self.catalogue.look_again()
 
 
-def _advise(entry: Entry | None) -> Advice:
+def _advise(entry: Entry | None, nothing_shown: bool) -> Advice:
+    if entry is None and nothing_shown:
+        show_all = Fix("Show all", "clear")
+        text = "No model is like that: change the words or the filters."
+        return Advice(text, "stop", (show_all,))
     if entry is None:
         return Advice("Choose a model of the list, or drop one here.", "stop")
     runs = entry.compatibility
     if runs is not None and not runs.runs:
-        return Advice(f"{entry.title} can't run here. {runs.reason}", "stop")
+        return Advice(
+            f"Choose another model, {entry.title} can't run here. {runs.reason}", "stop"
+        )
     if entry.folder is not None:
         return Advice(f"Opens {entry.title} in Predict.")
     trust = ""

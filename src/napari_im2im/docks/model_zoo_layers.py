@@ -57,7 +57,8 @@ class ReproductionLayers:
         by_name["actual"].contrast_limits = by_name["expected"].contrast_limits
         link_layers([by_name["expected"], by_name["actual"]], _SAME_UNITS)
         if len(self.layers) > 3:
-            limit = max(worst.difference, float(np.finfo(np.float32).tiny))
+            # What is allowed looks like nothing: no noise blown up.
+            limit = max(worst.difference, worst.allowed)
             self.layers[3].colormap = "PiYG"
             self.layers[3].contrast_limits = (-limit, limit)
         for layer in self._viewer.layers:

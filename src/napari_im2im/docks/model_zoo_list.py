@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from qtpy.QtCore import QAbstractListModel, QModelIndex, QSize, Qt, Signal
-from qtpy.QtGui import QIcon, QPixmap
+from qtpy.QtGui import QColor, QIcon, QPainter, QPixmap
 from qtpy.QtWidgets import QListView, QSizePolicy, QWidget
 
 if TYPE_CHECKING:
@@ -18,6 +18,9 @@ if TYPE_CHECKING:
 COVER = QSize(64, 44)
 """Size of a cover in the list."""
 
+_GREY = (144, 148, 152)
+"""Red, green and blue of what is to be seen on light and on dark."""
+
 
 class EntryList(QAbstractListModel):  # type: ignore[misc]
     """The models that the search leaves, with their covers."""
@@ -26,9 +29,7 @@ class EntryList(QAbstractListModel):  # type: ignore[misc]
         super().__init__(parent)
         self.entries: list[Entry] = []
         self._covers: dict[str, QIcon] = {}
-        blank = QPixmap(COVER)
-        blank.fill(Qt.GlobalColor.transparent)
-        self._blank = QIcon(blank)
+        self._plain: dict[str, QIcon] = {}
 
     def rowCount(self, parent: QModelIndex | None = None) -> int:
         """Return the number of models."""
@@ -43,10 +44,22 @@ class EntryList(QAbstractListModel):  # type: ignore[misc]
             case Qt.ItemDataRole.DisplayRole | Qt.ItemDataRole.AccessibleTextRole:
                 return f"{entry.title}\n{describe(entry)}"
             case Qt.ItemDataRole.DecorationRole:
-                return self._covers.get(entry.key, self._blank)
+                return self._covers.get(entry.key) or self._without_cover(entry)
             case Qt.ItemDataRole.ToolTipRole:
                 return "\n".join(filter(None, (entry.title, entry.summary.text)))
         return None
+
+    def _without_cover(self, entry: Entry) -> QIcon:
+        """Return what stands in the place of a cover."""
+        text = " ".join(sorted(entry.summary.dimensions))
+        if text not in self._plain:
+            pixmap = QPixmap(COVER)
+            pixmap.fill(QColor(*_GREY, 48))
+            with QPainter(pixmap) as painter:
+                painter.setPen(QColor(*_GREY))
+                painter.drawText(pixmap.rect(), Qt.AlignmentFlag.AlignCenter, text)
+            self._plain[text] = QIcon(pixmap)
+        return self._plain[text]
 
     def show(self, entries: Sequence[Entry]) -> None:
         """Show other models."""

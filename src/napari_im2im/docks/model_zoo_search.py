@@ -49,7 +49,8 @@ class SearchBar(QWidget):  # type: ignore[misc]
         self.dimensions = _box("2D, 3D", ("2D", "3D"))
         self.task = _box("Task", TASKS)
         self.licence = _box("Licence", ())
-        self.installed = QCheckBox("On this computer")
+        self.installed = QCheckBox("Installed")
+        self.installed.setToolTip("Models on this computer")
         self.runs = QCheckBox("Runs here")
         self.fits = QCheckBox("Fits my image")
         self.fits.setToolTip(
