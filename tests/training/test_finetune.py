@@ -264,6 +264,27 @@ def test_another_number_of_inputs_keeps_the_response(parent: Path) -> None:
         torch.testing.assert_close(after, before(pixels), atol=1e-4, rtol=1e-4)
 
 
+def test_rgb_images_are_read_as_three_channels(tmp_path: Path) -> None:
+    parent = write_tiny_package(tmp_path / "parent", ("y", "x"), 3, 2)
+    random = np.random.default_rng(0)
+    pairs = [
+        (
+            Image(
+                random.integers(10, 30, (64, 64, 3), dtype=np.uint8),
+                ("y", "x", "channel"),
+                channel_names=("red", "green", "blue"),
+                name=target.name,
+            ),
+            target,
+        )
+        for _, target in images()
+    ]
+    preparation = prepare(config(parent), pairs, on_cpu=True)
+    assert preparation.layout.input_channels == ("red", "green", "blue")
+    assert preparation.start is not None
+    assert not preparation.start.changed
+
+
 def test_a_number_that_no_argument_sets_is_refused(foreign: Path) -> None:
     content = (foreign / "rdf.yaml").read_text()
     (foreign / "rdf.yaml").write_text(content.replace("n_classes:", "n_stains:"))
@@ -300,6 +321,7 @@ def test_weights_that_only_run_are_refused_with_the_reason(parent: Path) -> None
     ("change", "said"),
     [
         ("two outputs", "returns 2 images"),
+        ("a table", "returns 1 images and more"),
         ("axes", "its axes are batch/y/x/channel"),
     ],
 )
@@ -313,6 +335,8 @@ def changed(package: ModelPackage, change: str) -> ModelPackage:
     (source,), (target,) = package.inputs, package.outputs
     if change == "two outputs":
         return replace(package, outputs=(target, target))
+    if change == "a table":
+        return replace(package, left_out=(target,))
     if change == "axes":
         batch, channel, y, x = source.axes
         return replace(package, inputs=(replace(source, axes=(batch, y, x, channel)),))
