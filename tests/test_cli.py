@@ -153,7 +153,7 @@ def test_help_names_every_option_with_its_default(capsys):
     text = " ".join(capsys.readouterr().out.split())
     for option in options_of(Train).values():
         assert option.kind == "group" or f"--{option.name}" in text
-    assert "(default: {l1: 1.0})" in text
+    assert "(default: [0.1, 99.9])" in text
     assert "(default: BasicUNet)" in text
 
 

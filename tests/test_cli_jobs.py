@@ -2,11 +2,13 @@
 
 import json
 import os
+import shlex
 import shutil
 import signal
 
 import numpy as np
 import pytest
+import tifffile
 import yaml
 import zarr
 from ome_zarr_models.v05 import HCS
@@ -145,7 +147,9 @@ def test_a_plate_is_predicted_field_by_field(model, folder, tmp_path, capsys):
     assert HCS.from_zarr(zarr.open_group(result, mode="r")).n_wells == 2
     assert not (result / "B" / "2" / "0").exists()
     first = open_image(result / "A" / "1" / "0")
-    beside = open_image(folder / "new" / "0_in_twice.ome.tif")
+    single = ["predict", "--model", str(model), "--output", str(tmp_path / "one.tif")]
+    assert main([*single, "--inputs", str(folder / "0_in.ome.tif")]) == DONE
+    beside = open_image(tmp_path / "one.tif")
     np.testing.assert_allclose(
         np.squeeze(first.data), np.squeeze(beside.data), rtol=1e-5
     )
@@ -160,6 +164,61 @@ def test_a_folder_that_may_not_be_written_is_named(model, folder, capsys, monkey
     monkeypatch.setattr(os, "access", lambda *_: False)
     assert predict(model, folder, "--output", str(folder / "shut")) == MISUSED
     assert "doesn't allow it: choose another folder" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("name", ["result.ome.zarr", "result.ome.tif"])
+def test_a_result_says_what_repeats_it(model, folder, tmp_path, capsys, name):
+    words = ["predict", "--model", str(model), "--output", str(tmp_path / name)]
+    words += ["--inputs", str(folder / "0_in.ome.tif"), "--tile.y", "32"]
+    words += ["--halo", "exact", "--region.x", "8", "72"]
+    assert main(words) == DONE
+    expected = np.asarray(open_image(tmp_path / name).data)
+    capsys.readouterr()
+
+    def told(form):
+        assert main(["provenance", str(tmp_path / name), "--form", form]) == DONE
+        return capsys.readouterr().out
+
+    again = shlex.split(told("command"))[1:]
+    again[again.index("--output") + 1] = str(tmp_path / "b.ome.tif")
+    assert main(again) == DONE
+    file = tmp_path / "job.yaml"
+    file.write_text(told("yaml"))
+    third = ["--output", str(tmp_path / "c.ome.zarr")]
+    assert main(["predict", "--config", str(file), *third]) == DONE
+    for repeated in ("b.ome.tif", "c.ome.zarr"):
+        pixels = np.asarray(open_image(tmp_path / repeated).data)
+        np.testing.assert_array_equal(pixels.squeeze(), expected.squeeze())
+    code = told("python").replace(
+        "napari_im2im.predict(", "result = napari_im2im.predict("
+    )
+    names = {}
+    exec(code, names)
+    np.testing.assert_array_equal(names["result"].squeeze(), expected.squeeze())
+    assert main(["provenance", str(folder / "0_in.ome.tif")]) == FAILED
+    assert "doesn't say what it was made by" in capsys.readouterr().err
+
+
+def test_the_challenge_finds_its_files(model, folder, tmp_path, capsys):
+    source = tmp_path / "in" / "images" / "organelles-transmitted-light-ome-tiff"
+    source.mkdir(parents=True)
+    for number in range(2):
+        target = source / f"image_{number}_BF_z0.ome.tiff"
+        shutil.copy(folder / f"{number}_in.ome.tif", target)
+    words = ["lightmycells", "--input", str(tmp_path / "in")]
+    words += ["--output", str(tmp_path / "out"), "--nucleus", str(model)]
+    assert main(words) == DONE
+    results = tmp_path / "out" / "images" / "nucleus-fluorescence-ome-tiff"
+    names = sorted(path.name for path in results.iterdir())
+    assert names == sorted(path.name for path in source.iterdir())
+    assert tifffile.imread(results / names[0]).shape == (64, 80)
+    assert main(words) == MISUSED
+    assert main([*words, "--resume"]) == DONE
+    capsys.readouterr()
+    assert main(words[:-2]) == MISUSED
+    assert "at least one organelle" in capsys.readouterr().err
+    assert main([*words, "--input", str(tmp_path)]) == MISUSED
+    assert "no TIFF files" in capsys.readouterr().err
 
 
 def test_a_missing_model_fails_with_a_sentence(folder, capsys):

@@ -28,6 +28,8 @@ def tiny(name, folder):
         for key, value in (recipe.network.kwargs or DEFAULT).items()
         if key in ("channels", "features")
     }
+    if recipe.network.name == "UNETR":
+        widths = {"feature_size": 8, "hidden_size": 48, "mlp_dim": 96}
     patch = {axis: TINY[axis] for axis in recipe.spatial_axes}
     values = with_preset(name, {"patch": patch, "network": {"kwargs": widths}})
     quick = {"batch_size": 2, "effort": {"steps": 2}, "device": "cpu"}
@@ -72,6 +74,7 @@ def test_each_recipe_says_what_it_is_for_and_where_it_was_published():
         "instance-3d",
         "labelfree-2d",
         "labelfree-3d",
+        "lightmycells-2d",
         "restoration-2d",
         "restoration-3d",
         "semantic-2d",

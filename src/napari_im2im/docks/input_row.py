@@ -10,8 +10,8 @@ from napari.layers import Labels
 from qtpy.QtCore import Signal
 from qtpy.QtWidgets import QVBoxLayout, QWidget
 
+from napari_im2im.api.copy_as import Origin
 from napari_im2im.docks.axes_row import AxesRow
-from napari_im2im.docks.copy_as import Origin
 from napari_im2im.docks.layer_row import LayerRow
 from napari_im2im.docks.layers import (
     full_resolution,

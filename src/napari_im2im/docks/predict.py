@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     import napari
     from napari.layers import Layer
 
-    from napari_im2im.docks.copy_as import Origin
+    from napari_im2im.api.copy_as import Origin
     from napari_im2im.events import Event
     from napari_im2im.images.image import Image
 

@@ -17,7 +17,7 @@ from qtpy.QtWidgets import (
     QWidget,
 )
 
-from napari_im2im.docks.copy_as import as_command, as_python, as_yaml
+from napari_im2im.api.copy_as import as_command, as_python, as_yaml
 from napari_im2im.docks.job_row import sentence
 
 if TYPE_CHECKING:
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from napari.layers import Layer
     from pydantic import BaseModel
 
-    from napari_im2im.docks.copy_as import Origin
+    from napari_im2im.api.copy_as import Origin
 
     JobText = tuple[BaseModel, Sequence[Origin]]
 

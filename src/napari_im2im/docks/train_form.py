@@ -34,8 +34,8 @@ if TYPE_CHECKING:
 
     import napari
 
+    from napari_im2im.api.copy_as import Origin
     from napari_im2im.docks.advice import Advice, Fix
-    from napari_im2im.docks.copy_as import Origin
     from napari_im2im.images.image import Image
 
 _LAYERS, _FILES = "Layers", "Files"

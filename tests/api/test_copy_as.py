@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 import yaml
 
+from napari_im2im.api.copy_as import Origin, as_command, as_python, as_yaml
 from napari_im2im.cli.arguments import parse_command
 from napari_im2im.cli.commands import COMMANDS
-from napari_im2im.docks.copy_as import Origin, as_command, as_python, as_yaml
 from napari_im2im.inference.config import PredictConfig
 from napari_im2im.training.config import TrainConfig
 

@@ -8,8 +8,12 @@ from typing import TYPE_CHECKING, Any
 
 import yaml
 
+from napari_im2im.errors import ImageError
+from napari_im2im.inference.config import PredictConfig
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from pathlib import Path
 
     from pydantic import BaseModel
 
@@ -158,3 +162,31 @@ def _flat(values: dict[str, Any], prefix: str = "") -> list[tuple[str, Any]]:
         else:
             flat.append((prefix + name, value))
     return flat
+
+
+def job_of(path: Path | str) -> PredictConfig:
+    """Return the prediction that a file was made by, from its own metadata.
+
+    Parameters
+    ----------
+    path
+        OME-Zarr or OME-TIFF that was written by a prediction.
+
+    Raises
+    ------
+    ImageError
+        If the file can't be read, or wasn't made by a prediction.
+    """
+    from napari_im2im.images.contents import PROVENANCE
+    from napari_im2im.images.reading import open_image
+
+    said = open_image(path).metadata.get(PROVENANCE, {})
+    if "config" not in said:
+        raise ImageError(
+            f"{path} doesn't say what it was made by: choose a file that a prediction "
+            "of napari-im2im has written."
+        )
+    # How it was written down isn't how it was made.
+    once = {"overwrite", "resume"}
+    values = {key: v for key, v in said["config"].items() if key not in once}
+    return PredictConfig.model_validate(values)
