@@ -32,3 +32,16 @@ def test_channels_have_their_names(qtbot):
     assert strip.grab().toImage() != before
     strip.show_preview(images[0], images[1][:1], images[2][:1])
     assert not strip.channel.isVisibleTo(strip)
+
+
+def test_labels_have_the_same_colours_on_both_sides(qtbot):
+    truth = np.repeat([0, 1, 2, 9], 8).reshape(1, 4, 8)
+    strip = PreviewStrip()
+    qtbot.addWidget(strip)
+    strip.show_preview(np.zeros((1, 4, 8)), truth, truth[:, ::-1], labels=True)
+    (_, target), (_, now) = strip._pictures._images[1:]
+    colors = [target.pixelColor(0, y).name() for y in range(4)]
+    assert colors == [now.pixelColor(0, 3 - y).name() for y in range(4)]
+    assert colors[0] == "#000000"
+    # The colours repeat after seven.
+    assert len(set(colors)) == 3

@@ -30,6 +30,9 @@ if TYPE_CHECKING:
 
 AUTOMATIC = "automatic"
 
+_NARROWEST = 60
+"""Pixels that an entry has at least."""
+
 _EXPONENT = re.compile(r"[+-]?\d+(\.\d*)?e[+-]?\d+", re.IGNORECASE)
 
 
@@ -101,6 +104,7 @@ class Options(QWidget):  # type: ignore[misc]
     def add_button(self, name: str, text: str) -> QPushButton:
         """Put a button below an entry."""
         button = QPushButton(text)
+        button.setMinimumWidth(_NARROWEST)
         row, _ = self._form.getWidgetPosition(self._entries[name].widget)
         self._form.insertRow(row + 1, "", button)
         return button
@@ -168,6 +172,8 @@ class _Entry(QWidget):  # type: ignore[misc]
             self.widget.setSizePolicy(
                 QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Fixed
             )
+            # Else the longest choice makes the form wider than a narrow dock.
+            self.widget.setMinimumWidth(_NARROWEST)
 
     def value(self) -> Any:
         if isinstance(self.widget, QCheckBox):
@@ -210,7 +216,8 @@ class _Entry(QWidget):  # type: ignore[misc]
             text = AUTOMATIC if value is None else write_value(value)
             self.widget.setCurrentText(text)
         else:
-            self.widget.setText("" if value is None else write_value(value))
+            empty = value is None or value == self._empty
+            self.widget.setText("" if empty else write_value(value))
 
 
 def find_field(config: type[BaseModel], name: str) -> FieldInfo:

@@ -176,6 +176,7 @@ class TrainingView(QWidget):  # type: ignore[misc]
         self.best.show()
 
     def _finish(self, event: TrainingFinished) -> None:
+        self._clock.stop()
         self._package = event.package
         self.try_button.show()
         measured = " · ".join(
