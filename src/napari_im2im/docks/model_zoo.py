@@ -13,6 +13,7 @@ from qtpy.QtWidgets import (
     QLineEdit,
     QPushButton,
     QScrollArea,
+    QSizePolicy,
     QSplitter,
     QVBoxLayout,
 )
@@ -103,6 +104,8 @@ class ModelZooWidget(Dock):
         split.setStretchFactor(0, 1)
         split.setStretchFactor(1, 1)
         split.setMinimumHeight(160)
+        # It takes what is left: the dock shall not scroll while that is enough.
+        split.setSizePolicy(QSizePolicy.Policy.Preferred, QSizePolicy.Policy.Ignored)
         split.setChildrenCollapsible(False)
         fold = QCollapsible("Options", expandedIcon="▾", collapsedIcon="▸")
         fold.setDuration(0)
