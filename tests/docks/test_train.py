@@ -1,6 +1,5 @@
 import numpy as np
 import pytest
-import tifffile
 
 from napari_im2im.docks.augmentation_preview import AugmentationDialog
 from napari_im2im.docks.settings import load_settings, remember
@@ -179,36 +178,6 @@ def test_channels_are_chosen(viewer, open_train, qtbot, fake_training):
     assert job.config.data.input_channels == [0, 2]
     viewer.add_image(rng.random((16, 16)), name="another")
     assert dock.form.rows["input"].channels == [0, 2]
-
-
-def test_files_are_paired(tmp_path, open_train, sentences, qtbot, fake_training):
-    job = fake_training()
-    for number in range(3):
-        for kind in ("phase", "dapi"):
-            path = tmp_path / kind / f"{kind}_{number}.tif"
-            path.parent.mkdir(exist_ok=True)
-            tifffile.imwrite(path, np.zeros((8, 8), np.uint8))
-    dock = open_train()
-    dock.form.origin.setCurrentText("Files")
-    for field, kind in (
-        (dock.form.files["input"], "phase"),
-        (dock.form.files["target"], "dapi"),
-    ):
-        field.line.setText(str(tmp_path / kind))
-        field.changed.emit()
-    qtbot.waitUntil(lambda: dock.form.pairs.rowCount() == 3)
-    assert dock.form.pairs.item(1, 1).text() == "dapi_1.tif"
-    dock.refresh()
-    assert sentences(dock)[0] == "Learns from 3 pairs of files."
-    run(dock, qtbot)
-    assert job.pairs is None
-    assert job.config.data.inputs == [str(tmp_path / "phase")]
-    (tmp_path / "dapi" / "dapi_1.tif").unlink()
-    dock.form.files["target"].changed.emit()
-    qtbot.waitUntil(lambda: bool(dock.form._problem))
-    dock.refresh()
-    assert any("phase_1.tif" in text for text in sentences(dock))
-    assert not dock.job_row.run_button.isEnabled()
 
 
 def test_a_training_that_was_cut_off_goes_on(

@@ -145,6 +145,17 @@ def test_two_volumes_pair_by_what_they_are_called(tmp_path):
     assert table.rows[0].inputs[0].name == "registered_widefield_zyx.tif"
 
 
+def test_a_pair_among_many_other_files_is_there_by_chance(tmp_path):
+    make(
+        tmp_path,
+        "a_res.tif",
+        "a_output.tif",
+        *(f"odd{'xyz' * i}.tif" for i in range(9)),
+    )
+    with pytest.raises(DataError, match="don't say what is learned from what"):
+        recognise_folder(tmp_path)
+
+
 def test_labels_are_the_target_where_they_are_wanted(tmp_path):
     kinds = ("brightfield", "fluorescence", "labels")
     make(tmp_path, *(f"{i}_{kind}.tif" for i in (1, 2) for kind in kinds))

@@ -1,11 +1,13 @@
-"""Files to learn from, and how they pair."""
+"""Files to learn from, and what belongs together."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from qtpy.QtCore import Qt, Signal
+import numpy as np
+from qtpy.QtCore import QSize, Qt, Signal
+from qtpy.QtGui import QIcon, QImage, QPixmap
 from qtpy.QtWidgets import (
     QFileDialog,
     QHBoxLayout,
@@ -18,7 +20,19 @@ from qtpy.QtWidgets import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Generator, Sequence
+
+    from napari_im2im.images.tables import TableRow
+
+THUMBNAIL = 36
+"""Pixels along the longer side of a thumbnail."""
+
+_SHOWN_ROWS = 200
+_PICTURED_ROWS = 40
+_READ_PIXELS = 1024
+"""A thumbnail shows so much of the middle of an image at most."""
+
+_PARTS = {"train": "train", "val": "validation", "test": "test", None: ""}
 
 
 class FilesField(QWidget):  # type: ignore[misc]
@@ -27,15 +41,17 @@ class FilesField(QWidget):  # type: ignore[misc]
     Parameters
     ----------
     name
-        ``"Input"`` or ``"Target"``.
+        What the files are, e.g. ``"Input"``.
+    hint
+        What the empty line says.
     """
 
     changed = Signal()
 
-    def __init__(self, name: str) -> None:
+    def __init__(self, name: str, hint: str = "folder, or *_phase.tif") -> None:
         super().__init__()
         self.line = QLineEdit()
-        self.line.setPlaceholderText("folder, or *_phase.tif")
+        self.line.setPlaceholderText(hint)
         self.line.setAccessibleName(f"{name} files")
         self.line.editingFinished.connect(self.changed)
         button = QToolButton()
@@ -49,10 +65,14 @@ class FilesField(QWidget):  # type: ignore[misc]
         layout.addWidget(button)
 
     @property
+    def text(self) -> str:
+        """What was written."""
+        return str(self.line.text()).strip()
+
+    @property
     def patterns(self) -> list[str]:
         """What was written, as a list of one or none."""
-        text = self.line.text().strip()
-        return [text] if text else []
+        return [self.text] if self.text else []
 
     def _browse(self) -> None:
         start = str(Path(self.line.text()).parent) if self.line.text() else ""
@@ -62,23 +82,117 @@ class FilesField(QWidget):  # type: ignore[misc]
 
 
 class PairTable(QTableWidget):  # type: ignore[misc]
-    """Two columns with the names of the files that belong together."""
+    """The files that belong together, a row for each sample, with thumbnails."""
 
     def __init__(self) -> None:
         super().__init__(0, 2)
-        self.setHorizontalHeaderLabels(["Input", "Target"])
-        self.horizontalHeader().setSectionResizeMode(QHeaderView.ResizeMode.Stretch)
         self.verticalHeader().hide()
+        self.verticalHeader().setDefaultSectionSize(THUMBNAIL + 6)
+        self.setIconSize(QSize(THUMBNAIL, THUMBNAIL))
         self.setEditTriggers(QTableWidget.EditTrigger.NoEditTriggers)
+        self.setSelectionMode(QTableWidget.SelectionMode.NoSelection)
         self.setTextElideMode(Qt.TextElideMode.ElideMiddle)
-        self.setAccessibleName("Pairs of files")
-        self.setMinimumHeight(90)
+        self.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+        self.setAccessibleName("Files that belong together")
+        self.setMinimumHeight(4 * THUMBNAIL)
+        self.show_rows([])
 
-    def show_pairs(self, pairs: Sequence[tuple[Path, Path]]) -> None:
-        """Show these pairs."""
-        self.setRowCount(len(pairs))
-        for row, pair in enumerate(pairs):
-            for column, path in enumerate(pair):
-                item = QTableWidgetItem(path.name)
-                item.setToolTip(str(path))
-                self.setItem(row, column, item)
+    def show_rows(self, rows: Sequence[TableRow]) -> None:
+        """Show the files of samples, the first few hundred of many."""
+        columns = {"Input": [self._names(row.inputs) for row in rows]}
+        if any(row.targets for row in rows) or not rows:
+            columns["Target"] = [self._names(row.targets) for row in rows]
+        if any(row.cost_map for row in rows):
+            maps = [(row.cost_map,) if row.cost_map else () for row in rows]
+            columns["Cost map"] = [self._names(paths) for paths in maps]
+        if any(row.part for row in rows):
+            columns["For"] = [(_PARTS[row.part], "") for row in rows]
+        shown = min(len(rows), _SHOWN_ROWS)
+        more = len(rows) > shown
+        self.clear()
+        self.setColumnCount(len(columns))
+        self.setRowCount(shown + more)
+        self.setHorizontalHeaderLabels([*columns])
+        for at, texts in enumerate(columns.values()):
+            for row, (text, tip) in enumerate(texts[:shown]):
+                item = QTableWidgetItem(text)
+                item.setToolTip(tip)
+                self.setItem(row, at, item)
+        if more:
+            self.setItem(
+                shown, 0, QTableWidgetItem(f"… and {len(rows) - shown:,} more")
+            )
+        header = self.horizontalHeader()
+        header.setSectionResizeMode(QHeaderView.ResizeMode.Stretch)
+        if "For" in columns:
+            last = len(columns) - 1
+            header.setSectionResizeMode(last, QHeaderView.ResizeMode.ResizeToContents)
+
+    def show_thumbnail(self, thumbnail: tuple[int, str, np.ndarray]) -> None:
+        """Put a picture ``(y, x)``, uint8, before the name in a row and column."""
+        row, column, pixels = thumbnail
+        titles = [
+            self.horizontalHeaderItem(i).text() for i in range(self.columnCount())
+        ]
+        if column in titles and row < self.rowCount():
+            height, width = pixels.shape
+            gray = QImage.Format.Format_Grayscale8
+            picture = QImage(pixels.tobytes(), width, height, width, gray)
+            item = self.item(row, titles.index(column))
+            item.setIcon(QIcon(QPixmap.fromImage(picture)))
+
+    @staticmethod
+    def _names(paths: Sequence[Path]) -> tuple[str, str]:
+        """Return what a cell says, and its tool tip."""
+        names = [_name(path) for path in paths]
+        return " + ".join(names), "\n".join(map(str, paths))
+
+
+def _name(path: Path) -> str:
+    """Return the name of a file, or the place of an image in its store."""
+    for parent in path.parents:
+        if parent.suffix == ".zarr":
+            return f"{parent.stem}/{path.relative_to(parent).as_posix()}"
+    return path.name
+
+
+def read_thumbnails(
+    rows: Sequence[TableRow],
+) -> Generator[tuple[int, str, np.ndarray]]:
+    """Yield small pictures of the first files, as `PairTable.show_thumbnail` takes.
+
+    A file that can't be read has none: reading it says why.
+    """
+    from napari_im2im.errors import Im2ImError
+    from napari_im2im.images.reading import open_image
+
+    for number, row in enumerate(rows[:_PICTURED_ROWS]):
+        for column, paths in (
+            ("Input", row.inputs),
+            ("Target", row.targets),
+            ("Cost map", (row.cost_map,) if row.cost_map else ()),
+        ):
+            if paths:
+                try:
+                    yield number, column, thumbnail(open_image(paths[0]))
+                except Im2ImError:
+                    continue
+
+
+def thumbnail(image: Any) -> np.ndarray:
+    """Return a small picture ``(y, x)``, uint8, of the middle of an image."""
+    region = {}
+    for axis, size in image.sizes.items():
+        extent = _READ_PIXELS if axis in ("y", "x") else 1
+        start = 0 if axis == "channel" else max(0, (size - extent) // 2)
+        region[axis] = slice(start, min(size, start + extent))
+    pixels = np.squeeze(image.read(region, axes=("time", "channel", "z", "y", "x")))
+    pixels = np.atleast_2d(pixels).astype(np.float32)
+    step = max(1, -(-max(pixels.shape) // THUMBNAIL))
+    pixels = np.nan_to_num(pixels[::step, ::step])
+    low, high = np.percentile(pixels, (1, 99.5))
+    if high <= low:
+        low, high = pixels.min(), pixels.max()
+    scaled = np.clip((pixels - low) / max(high - low, 1e-12), 0, 1)
+    picture: np.ndarray = np.round(255 * scaled).astype(np.uint8)
+    return picture

@@ -8,6 +8,7 @@ import numpy as np
 from napari.layers import Shapes
 from qtpy.QtCore import Signal
 from qtpy.QtWidgets import QComboBox, QSizePolicy
+from skimage.draw import polygon2mask
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -113,6 +114,45 @@ def shape_region(shapes: Shapes, layer: Layer, axes: Sequence[str]) -> Region | 
         for i, axis in enumerate(axes[: layer.ndim])
         if axis in ("y", "x")
     }
+
+
+def shapes_mask(shapes: Shapes, layer: Layer, axes: Sequence[str]) -> np.ndarray:
+    """Return where the shapes of a layer cover another, ``(y, x)``, bool.
+
+    Parameters
+    ----------
+    shapes
+        Rectangles, ellipses, polygons and closed paths; lines cover nothing. Of
+        shapes in a stack the planes are ignored.
+    layer
+        What is covered.
+    axes
+        Names of its dimensions.
+    """
+    size = _shape(layer)
+    y, x = axes.index("y"), axes.index("x")
+    mask = np.zeros((size[y], size[x]), bool)
+    for vertices, kind in zip(shapes.data, shapes.shape_type, strict=True):
+        if kind == "line":
+            continue
+        outline = _ellipse(vertices) if kind == "ellipse" else vertices
+        corners = np.asarray(
+            [
+                layer.world_to_data(_padded(shapes.data_to_world(v), layer.ndim))
+                for v in outline
+            ]
+        )[:, -layer.ndim :]
+        mask |= polygon2mask(mask.shape, corners[:, [y, x]])
+    return mask
+
+
+def _ellipse(corners: np.ndarray, points: int = 64) -> np.ndarray:
+    """Return points on the ellipse that touches the sides of a rectangle."""
+    centre = np.mean(corners, axis=0)
+    along, across = (corners[1] - corners[0]) / 2, (corners[3] - corners[0]) / 2
+    angles = np.linspace(0, 2 * np.pi, points, endpoint=False)[:, np.newaxis]
+    outline: np.ndarray = centre + np.cos(angles) * along + np.sin(angles) * across
+    return outline
 
 
 def _padded(point: Sequence[float], ndim: int) -> tuple[float, ...]:

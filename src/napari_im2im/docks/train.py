@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     import napari
 
     from napari_im2im.events import Event
-    from napari_im2im.images.image import Image
+    from napari_im2im.training.examples import Pair
 
 
 class TrainWidget(Dock):
@@ -95,14 +95,15 @@ class TrainWidget(Dock):
             self._train(TrainConfig(resume=Path(folder)))
 
     def _train(self, config: TrainConfig) -> None:
-        pairs: list[tuple[Image, Image]] | None = None
+        pairs: list[Pair] | None = None
         channels: tuple[str, ...] = ()
         if not self.form.from_files:
             source, target = self.form.images()
             if source is None or target is None:
                 self.refresh()
                 return
-            pairs = [(source, target)]
+            cost_map = self.form.cost_image()
+            pairs = [(source, target, cost_map) if cost_map else (source, target)]
             channels = target.channel_names
         self._remember_form()
         self.resume.hide()
@@ -140,9 +141,7 @@ class TrainWidget(Dock):
             predict.inputs[0].layer_row.set_layers(self.form.rows["input"].layers)
 
 
-def _train(
-    config: TrainConfig, pairs: Sequence[tuple[Image, Image]] | None
-) -> Generator[Event]:
+def _train(config: TrainConfig, pairs: Sequence[Pair] | None) -> Generator[Event]:
     # Runs in a thread: what it imports is never imported by the window.
     from napari_im2im.evaluation.trained import train_and_test_events
     from napari_im2im.zoo.trust import TrustStore

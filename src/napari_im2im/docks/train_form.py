@@ -3,31 +3,31 @@
 from __future__ import annotations
 
 from functools import partial
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pydantic import ValidationError
 from qtpy.QtCore import Signal
 from qtpy.QtWidgets import QComboBox, QLineEdit, QSizePolicy, QVBoxLayout, QWidget
 
+from napari_im2im.docks.cost_row import CostRow
+from napari_im2im.docks.data_pages import DataPage, FolderPage, PatternsPage
 from napari_im2im.docks.dock import Form, first_problem
 from napari_im2im.docks.input_row import InputRow, finite
 from napari_im2im.docks.job import Job
 from napari_im2im.docks.layers import image_to_layer_data
-from napari_im2im.docks.pair_table import FilesField, PairTable
 from napari_im2im.docks.pixel_facts import PixelFacts, probe_pixels
 from napari_im2im.docks.start_row import StartRow
 from napari_im2im.docks.task_row import TaskRow
 from napari_im2im.docks.train_options import TrainOptions
 from napari_im2im.docks.training_advice import (
     EFFORTS,
-    advise_files,
     advise_layers,
     describe_training,
     suggest_name,
 )
 from napari_im2im.errors import ConfigError, Im2ImError
 from napari_im2im.training.config import TrainConfig
+from napari_im2im.training.planning import check_cost_map
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Sequence
@@ -37,8 +37,9 @@ if TYPE_CHECKING:
     from napari_im2im.api.copy_as import Origin
     from napari_im2im.docks.advice import Advice, Fix
     from napari_im2im.images.image import Image
+    from napari_im2im.images.tables import TableRow
 
-_LAYERS, _FILES = "Layers", "Files"
+_LAYERS, _FOLDER, _FILES = "Layers", "Folder", "Files"
 _ROLES = ("input", "target")
 
 
@@ -57,28 +58,26 @@ class TrainForm(QWidget):  # type: ignore[misc]
         super().__init__()
         self._viewer = viewer
         self.origin = QComboBox()
-        self.origin.addItems([_LAYERS, _FILES])
+        self.origin.addItems([_LAYERS, _FOLDER, _FILES])
         self.rows = {role: InputRow(viewer, role.capitalize()) for role in _ROLES}
-        self.files = {role: FilesField(role.capitalize()) for role in _ROLES}
-        self.pairs = PairTable()
+        self.cost_map = CostRow(viewer)
+        self.folder, self.patterns = FolderPage(), PatternsPage()
         self.task = TaskRow()
         self.start = StartRow()
         self.effort = QComboBox()
         self.effort.addItems(EFFORTS)
         self.name = QLineEdit()
         self.options = TrainOptions(self._sample)
-        self._pairs: list[tuple[Path, Path]] = []
-        self._problem = ""
         self._pixels: dict[str, tuple[list[Any], PixelFacts]] = {}
         self._crop: dict[str, int] = {}
         self._layers_form = QWidget()
-        self._files_form = QWidget()
         self._arrange()
         self.origin.currentIndexChanged.connect(self._choose_origin)
         for row in self.rows.values():
             row.changed.connect(self._choose_layers)
-        for field in self.files.values():
-            field.changed.connect(self._pair_files)
+        self.cost_map.changed.connect(self.changed)
+        for page in (self.folder, self.patterns):
+            page.changed.connect(self.changed)
         self.task.currentIndexChanged.connect(self._choose_task)
         self.start.changed.connect(self.changed)
         self.effort.currentIndexChanged.connect(self.changed)
@@ -88,13 +87,12 @@ class TrainForm(QWidget):  # type: ignore[misc]
 
     def _arrange(self) -> None:
         head, foot = Form(), Form()
-        layers, files = Form(), Form()
+        layers = Form()
         head.add("&From", self.origin)
         for role in _ROLES:
-            row, field = self.rows[role], self.files[role]
+            row = self.rows[role]
             layers.add(f"&{role.capitalize()}", row, row.layer_row.first_box())
-            files.add(f"&{role.capitalize()}", field, field.line)
-        files.addWidget(self.pairs, 3, 0, 1, 2)
+        layers.add("Cost map", self.cost_map)
         foot.add("Tas&k", self.task)
         foot.add("&Start", self.start, self.start.box)
         foot.add("&Effort", self.effort)
@@ -103,15 +101,15 @@ class TrainForm(QWidget):  # type: ignore[misc]
             box.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Fixed)
             box.setAccessibleName(name)
         self.name.setAccessibleName("Name")
-        self._forms = layers, files
+        self._rows_form = layers
         self._layers_form.setLayout(layers)
-        self._files_form.setLayout(files)
         column = QVBoxLayout(self)
         column.setContentsMargins(0, 0, 0, 0)
         column.setSpacing(6)
         column.addLayout(head)
         column.addWidget(self._layers_form)
-        column.addWidget(self._files_form)
+        column.addWidget(self.folder)
+        column.addWidget(self.patterns)
         column.addLayout(foot)
         column.addWidget(self.options)
 
@@ -123,7 +121,13 @@ class TrainForm(QWidget):  # type: ignore[misc]
     @property
     def from_files(self) -> bool:
         """Whether to learn from files instead of layers."""
-        return bool(self.origin.currentText() == _FILES)
+        return self.page is not None
+
+    @property
+    def page(self) -> DataPage | None:
+        """Where files are named, None where layers are learned from."""
+        pages = {_FOLDER: self.folder, _FILES: self.patterns}
+        return pages.get(self.origin.currentText())
 
     def reset_choices(self, event: Any = None) -> None:
         """Read the layers of the viewer again."""
@@ -132,6 +136,7 @@ class TrainForm(QWidget):  # type: ignore[misc]
         target.reset_choices()
         if source.layers == target.layers and not target.layer_row.by_hand:
             target.layer_row.choose_other_than(source.layers)
+        self.cost_map.reset_choices()
 
     def config(self) -> TrainConfig:
         """Return the job that the form describes.
@@ -147,12 +152,12 @@ class TrainForm(QWidget):  # type: ignore[misc]
             **self.start.values(),
         }
         data = values.setdefault("data", {})
-        names = []
-        for role in self._roles:
-            if self.from_files:
-                data[f"{role}s"] = self.files[role].patterns
-                names.append(" ".join(Path(p).stem for p in data[f"{role}s"]))
-            else:
+        if self.page is not None:
+            data |= self.page.data()
+            names = self.page.names()[: len(self._roles)]
+        else:
+            names = []
+            for role in self._roles:
                 data |= self._layer_data(role)
                 names.append(" ".join(layer.name for layer in self.rows[role].layers))
         effort = values.setdefault("effort", {})
@@ -189,11 +194,31 @@ class TrainForm(QWidget):  # type: ignore[misc]
         source, target = (image.crop(region) if image else None for image in images)
         return source, target
 
+    def cost_image(self) -> Image | None:
+        """Return how much each pixel counts, None where all count alike.
+
+        Raises
+        ------
+        Im2ImError
+            If the chosen layer doesn't say it for the chosen images.
+        """
+        row = self.rows["input"]
+        if self.cost_map.layer is None or not row.layers:
+            return None
+        image = self.cost_map.image(row.layers[0], row.layer_axes())
+        target = self.images()[1]
+        if image is None or target is None:
+            return None
+        crop = {a: slice(0, size) for a, size in self._crop.items() if a in image.axes}
+        image = image.crop(crop)
+        check_cost_map(image, target)
+        return image
+
     def _sample(self) -> Callable[[], list[Image]] | None:
         """Return what opens input and target to show augmentation on, if chosen."""
-        if self.from_files:
-            paths = self._pairs[:1]
-            return partial(_open, paths[0]) if paths else None
+        if self.page is not None:
+            rows = self.page.rows[:1]
+            return partial(_open, rows[0]) if rows else None
         chosen = [row.image() for row in self.rows.values()]
         if self.task.info.target == "none":
             chosen[1] = chosen[0]
@@ -215,9 +240,8 @@ class TrainForm(QWidget):  # type: ignore[misc]
             If the job can't be described.
         """
         config = self.config()
-        if self.from_files:
-            files = advise_files(self._pairs, self._problem)
-            return [*files, *self.start.advice(config, None, None)]
+        if self.page is not None:
+            return [*self.page.advice(), *self.start.advice(config, None, None)]
         source, target = self.images()
         chosen = [self.rows[role] for role in self._roles]
         rows = [chosen[0], chosen[-1]]
@@ -233,6 +257,7 @@ class TrainForm(QWidget):  # type: ignore[misc]
         )
         if source is not None and target is not None:
             advice.insert(0, describe_training(source, target, config))
+            self.cost_image()
             advice += self.start.advice(config, source, target)
         return advice
 
@@ -269,9 +294,9 @@ class TrainForm(QWidget):  # type: ignore[misc]
 
     def _choose_task(self) -> None:
         """Ask for what the task needs."""
-        targets = self.rows["target"], self.files["target"]
-        for form, target in zip(self._forms, targets, strict=True):
-            form.show_row(target, "target" in self._roles)
+        self._rows_form.show_row(self.rows["target"], "target" in self._roles)
+        for page in (self.folder, self.patterns):
+            page.set_task(self.task.task, self.task.info)
         self.task.adapt(self.options)
         self.options.labels = self.task.info.target == "labels"
         self.changed.emit()
@@ -280,7 +305,8 @@ class TrainForm(QWidget):  # type: ignore[misc]
 
     def _choose_origin(self) -> None:
         self._layers_form.setVisible(not self.from_files)
-        self._files_form.setVisible(self.from_files)
+        for page in (self.folder, self.patterns):
+            page.setVisible(page is self.page)
         self.changed.emit()
 
     def _choose_layers(self) -> None:
@@ -307,19 +333,6 @@ class TrainForm(QWidget):  # type: ignore[misc]
             self._pixels[role] = (arrays, facts)
             self.changed.emit()
 
-    def _pair_files(self) -> None:
-        inputs, targets = (self.files[role].patterns for role in _ROLES)
-        self._pairs, self._problem = [], ""
-        self.pairs.show_pairs([])
-        if inputs and targets:
-            self._start(partial(_pair, inputs, targets), self._keep_pairs)
-        self.changed.emit()
-
-    def _keep_pairs(self, found: tuple[list[tuple[Path, Path]], str]) -> None:
-        self._pairs, self._problem = found
-        self.pairs.show_pairs(self._pairs)
-        self.changed.emit()
-
     def _start(self, make: Any, on_result: Any) -> None:
         job = Job(make, self)
         job.event.connect(on_result)
@@ -332,23 +345,13 @@ def _same(one: Sequence[Any], other: Sequence[Any]) -> bool:
     )
 
 
-def _open(paths: tuple[Path, Path]) -> list[Image]:
+def _open(row: TableRow) -> list[Image]:
     from napari_im2im.images.reading import open_image
 
-    return [open_image(path) for path in paths]
+    return [
+        open_image(path) for path in (row.inputs[0], (row.targets or row.inputs)[0])
+    ]
 
 
 def _probe(image: Image) -> Generator[PixelFacts]:
     yield probe_pixels(image)
-
-
-def _pair(
-    inputs: Sequence[str], targets: Sequence[str]
-) -> Generator[tuple[list[tuple[Path, Path]], str]]:
-    # Imported here: it is only needed for files.
-    from napari_im2im.images.pairing import pair_files
-
-    try:
-        yield pair_files(inputs, targets), ""
-    except Im2ImError as error:
-        yield [], str(error)

@@ -19,7 +19,6 @@ from napari_im2im.training.tasks.catalogue import TASKS
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
-    from pathlib import Path
 
     from napari_im2im.images.image import Image
     from napari_im2im.training.config import TrainConfig
@@ -131,20 +130,6 @@ def describe_training(source: Image, target: Image, config: TrainConfig) -> Advi
     what = f"{target.name} from " if task.target != "none" else "from "
     verb = "Learns" if config.task == "image" else f"{task.title}: learns"
     return Advice(f"{verb} {what}{source.name} ({describe_sizes(source)}) {effort}.")
-
-
-def advise_files(pairs: Sequence[tuple[Path, Path]], problem: str) -> list[Advice]:
-    """Say how many files pair, or why they don't."""
-    if problem:
-        return [Advice(problem, "stop")]
-    if not pairs:
-        return [Advice("Name the files to learn from, and those to learn.", "stop")]
-    plural = "s" if len(pairs) != 1 else ""
-    advice = [Advice(f"Learns from {len(pairs)} pair{plural} of files.")]
-    if len(pairs) == 1:
-        text = "One image only: validation uses a separate strip of the same image."
-        advice.append(Advice(text))
-    return advice
 
 
 def suggest_name(source: str, target: str) -> str:

@@ -142,22 +142,32 @@ def choose_kinds(kinds: Sequence[Kind], target: TargetKind = "image") -> Choice 
         that the names speak for.
     """
     choices = []
+    files = sum(len(kind.files) for kind in kinds)
     for source, goal in permutations(kinds, 2):
         if "cost_map" in (source.role, goal.role):
             continue
         matches = match_kinds(source, goal)
         liking = _liking(source, goal, matches, target)
-        # Two single files always match: only their names say whether they should.
+        # Two single files always match: only their names say whether they should,
+        # and among many others they are there by chance.
         single = len(source.files) == len(goal.files) == 1
-        unlike = single and (liking < _TOLD or [*source.files] != [*goal.files])
+        unlike = single and (
+            liking < _TOLD or [*source.files] != [*goal.files] or files > _FEW_FILES
+        )
         if matches.pairs and liking >= _GUESSED and not unlike:
             choices.append((len(matches.pairs), liking, source, goal, matches))
     if not choices:
         return None
-    _, liking, source, goal, matches = max(choices, key=lambda c: c[:2])
+    # A few lonely files don't make what the names speak for the worse choice.
+    most = max(count for count, *_ in choices)
+    enough = [choice for choice in choices if 2 * choice[0] >= most]
+    _, liking, source, goal, matches = max(enough, key=lambda c: (c[1], c[0]))
     cost_map = next((kind for kind in kinds if kind.role == "cost_map"), None)
     return Choice(source, goal, matches, cost_map, guessed=liking < _TOLD)
 
+
+_FEW_FILES = 8
+"""Among more, two single files that fit each other say nothing of the folder."""
 
 _TOLD, _GUESSED = 4, 2
 """Liking from which on names say what is input and target, or hint at it."""
