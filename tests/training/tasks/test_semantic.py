@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -229,3 +231,72 @@ def test_the_package_passes_the_standards_own_test(classes, tmp_path):
     package = [e for e in events if isinstance(e, NewBest)][-1].package
     summary = test_model(package / "rdf.yaml", devices=["cpu"])
     assert summary.status == "passed", summary.display()
+
+
+def quick(tmp_path, pairs, **values):
+    config = TrainConfig(
+        task="semantic",
+        network={"kwargs": {"features": [4, 4, 4, 4, 4, 4]}},
+        patch={"y": 32, "x": 32},
+        batch_size=2,
+        effort={"steps": 2},
+        output=tmp_path,
+        device="cpu",
+        **values,
+    )
+    return [e for e in train_events(config, pairs) if isinstance(e, NewBest)][-1]
+
+
+def with_targets(pairs, make):
+    return [(image, replace(labels, **make(labels.data))) for image, labels in pairs]
+
+
+@pytest.mark.parametrize(
+    ("make", "settings", "classes"),
+    [
+        (lambda labels: {"data": labels > 0}, {}, 2),
+        (lambda labels: {"data": labels.astype(np.int64)}, {"ignore": 0}, 2),
+        (
+            lambda labels: {
+                "data": np.stack([labels == 1, labels == 2]) * np.uint8(255),
+                "axes": ("channel", "y", "x"),
+                "channel_names": ("ring", "core"),
+            },
+            {},
+            3,
+        ),
+    ],
+)
+def test_masks_of_all_kinds_train(make, settings, classes, tmp_path):
+    pairs = with_targets(labelled_pairs(3, count=2), make)
+    package = load_package(quick(tmp_path, pairs, semantic=settings).package)
+    assert len(package.config["task"]["classes"]) == classes
+
+
+@pytest.mark.parametrize(
+    ("make", "sentence"),
+    [
+        (lambda labels: {"data": labels.astype(np.float32)}, "is of float32"),
+        (
+            lambda labels: {
+                "data": np.stack([labels] * 3),
+                "axes": ("channel", "y", "x"),
+                "channel_names": ("red", "green", "blue"),
+            },
+            "is RGB",
+        ),
+        (lambda labels: {"data": np.zeros_like(labels)}, "only one label, 0"),
+    ],
+)
+def test_what_is_no_mask_is_refused_before_the_first_step(make, sentence, tmp_path):
+    pairs = with_targets(labelled_pairs(3, count=2), make)
+    with pytest.raises(DataError, match=sentence):
+        quick(tmp_path, pairs)
+
+
+def test_a_training_goes_on_from_a_model_of_the_same_classes(tmp_path):
+    pairs = labelled_pairs(3, count=2)
+    first = quick(tmp_path, pairs)
+    second = quick(tmp_path, pairs, start_from=first.package)
+    task = load_package(second.package).config["task"]
+    assert task == load_package(first.package).config["task"]
