@@ -14,7 +14,7 @@ import zarr
 from ome_zarr_models.v05 import HCS
 
 from napari_im2im.cli import DONE, FAILED, INTERRUPTED, MISUSED, console, main
-from napari_im2im.events import FileStarted, PredictionStarted, TileDone
+from napari_im2im.events import FileStarted, PredictionStarted, Progress, TileDone
 from napari_im2im.images import Image, open_image, save_image
 
 
@@ -176,6 +176,7 @@ def test_a_result_says_what_repeats_it(model, folder, tmp_path, capsys, name):
     capsys.readouterr()
 
     def told(form):
+        capsys.readouterr()
         assert main(["provenance", str(tmp_path / name), "--form", form]) == DONE
         return capsys.readouterr().out
 
@@ -244,6 +245,63 @@ def test_a_dry_run_of_a_prediction_writes_nothing(model, folder, capsys):
     assert forecasts[0]["shapes"][0]["y"] == 64
     assert forecasts[0]["disk"] >= forecasts[0]["size"] >= 64 * 80 * 4
     assert not output.exists()
+
+
+def train_words(folder, output):
+    return [
+        *("train", "--name", "stopped", "--output", str(output)),
+        *("--data.inputs", str(folder / "*_in.ome.tif")),
+        *("--data.targets", str(folder / "*_out.ome.tif")),
+        *("--effort.steps", "6", "--patch.y", "32", "--patch.x", "32"),
+        *("--batch_size", "2", "--device", "cpu"),
+        *("--network.kwargs.features", "[4, 4, 8, 8, 8, 4]"),
+    ]
+
+
+def test_a_training_stops_at_ctrl_c_and_goes_on(folder, tmp_path, capsys, monkeypatch):
+    describe, steps = console.describe, []
+
+    def press_ctrl_c(event):
+        if isinstance(event, Progress) and event.activity == "Training":
+            steps.append(event.done)
+            if event.done == 3 and len(steps) == 3:
+                signal.raise_signal(signal.SIGINT)
+        return describe(event)
+
+    monkeypatch.setattr(console, "describe", press_ctrl_c)
+    assert main(train_words(folder, tmp_path)) == INTERRUPTED
+    assert "What was finished is kept" in capsys.readouterr().err
+    run = tmp_path / "stopped"
+    assert main(["train", "--resume", str(run)]) == DONE
+    assert steps == [1, 2, 3, 4, 5, 6]
+    assert capsys.readouterr().out.split() == [str(run / "model")]
+    assert main(["train", "--resume", str(tmp_path)]) == MISUSED
+    assert "has no checkpoint to continue from" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("trouble", ["forbidden", "full", "file"])
+def test_a_run_folder_that_can_not_be_is_refused_first(
+    folder, tmp_path, capsys, monkeypatch, trouble
+):
+    output = tmp_path / "runs"
+    if trouble == "forbidden":
+        monkeypatch.setattr(os, "access", lambda *_: False)
+        sentence = "doesn't allow it: choose another folder"
+    elif trouble == "full":
+        usage = shutil.disk_usage(folder)._replace(free=1000)
+        monkeypatch.setattr(shutil, "disk_usage", lambda path: usage)
+        sentence = "but the disk has 0.0 GB"
+    else:
+        output.write_text("")
+        sentence = "is a file: choose another folder"
+    assert main(train_words(folder, output)) == MISUSED
+    assert sentence in capsys.readouterr().err
+
+
+def test_the_nearest_model_is_named(model, folder, capsys, monkeypatch):
+    monkeypatch.setenv("NAPARI_IM2IM_HOME", str(folder))
+    assert predict("twcie", folder) == FAILED
+    assert "did you mean twice?" in capsys.readouterr().err
 
 
 def test_a_dry_run_of_a_training_writes_nothing(folder, capsys):

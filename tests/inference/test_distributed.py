@@ -100,7 +100,7 @@ def test_images_are_shared_out_and_a_broken_one_is_reported(
 
 
 def test_workers_need_a_file_and_separate_tiles(
-    client: Client, package: ModelPackage
+    client: Client, package: ModelPackage, folder: Path
 ) -> None:
     from napari_im2im.inference.distributed import DistributedTiles
     from napari_im2im.inference.loaded import LoadedModel
@@ -111,6 +111,10 @@ def test_workers_need_a_file_and_separate_tiles(
         tiles = DistributedTiles(client, loaded)
         with pytest.raises(ConfigError, match="name an output"):
             list(predict_events(HOW, [image], loaded=loaded, tiles=tiles))
+        changes = {"output": folder / "part.ome.zarr", "region": {"y": (5, 75)}}
+        part = HOW.model_copy(update=changes)
+        with pytest.raises(ConfigError, match="share chunks of the output along y"):
+            list(predict_events(part, [image], loaded=loaded, tiles=tiles))
 
 
 def test_a_missing_scheduler_is_named() -> None:

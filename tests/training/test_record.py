@@ -46,7 +46,7 @@ def test_curves_previews_and_charts_are_written(run):
     names = {path.name for path in (folder / "previews").iterdir()}
     assert names == {f"step-{event.step:07}.png" for event in previews}
     charts = {path.stem for path in (folder / "charts").iterdir()}
-    assert {"loss", "pcc", "learning_rate", "network"} <= charts
+    assert {"loss", "pcc", "learning_rate", "network", "augmentations"} <= charts
     with Picture.open(folder / "charts" / "loss.png") as chart:
         assert chart.width == 768
     assert "weights, " in (folder / "network.txt").read_text()

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 
 from napari_im2im.errors import ConfigError, ModelError
 from napari_im2im.events import Event, Message
+from napari_im2im.inference.outputs import tile_parts
 from napari_im2im.inference.pipeline import Done, Pipeline
 from napari_im2im.inference.prediction import tile_done
 from napari_im2im.inference.results import ResultWriter
@@ -207,6 +208,19 @@ def _check_separable(setup: Setup) -> None:
         raise ConfigError(
             "Workers write into a file that all of them see: name an output."
         )
+    for target in setup.targets:
+        chunks = dict(zip(target.layout.axes, target.layout.chunks, strict=True))
+        for job in setup.jobs:
+            parts, _ = tile_parts(
+                job.tile, target.layout, setup.geometry, setup.matching.sizes
+            )
+            for axis, part in parts.items():
+                if (part.start - target.layout.origin.get(axis, 0)) % chunks[axis]:
+                    raise ConfigError(
+                        f"Tiles would share chunks of the output along {axis}, so that "
+                        "workers would write the same ones: leave the tile or the "
+                        "region to napari-im2im, or predict on one computer."
+                    )
 
 
 def _work(setup: Setup, loaded: LoadedModel, trusted: tuple[str, ...]) -> _Work:

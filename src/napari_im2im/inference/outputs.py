@@ -167,8 +167,7 @@ def output_layout(
             sizes[axis], origin[axis] = stop - start, start
             core = min(cores[axis], size)
             limit = CHUNK_PIXELS.get(len(tiled), 64)
-            pieces = math.ceil(core / limit)
-            chunk = math.ceil(core / pieces * relation.scale)
+            chunk = math.ceil(core / _pieces(core, limit) * relation.scale)
             chunks[axis] = max(1, min(chunk, sizes[axis]))
             pixels = pixels / float(relation.scale) if pixels else None
         elif axis == "channel":
@@ -200,6 +199,13 @@ def output_layout(
         channel_names=names if "channel" in axes else (),
         channels=channels,
     )
+
+
+def _pieces(core: int, limit: int) -> int:
+    """Return into how many chunks a core is cut: equal ones, if they stay large."""
+    least = math.ceil(core / limit)
+    equal = [n for n in range(least, 4 * least + 1) if core % n == 0]
+    return equal[0] if equal else least
 
 
 def _channel_names(

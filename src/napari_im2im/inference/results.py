@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from napari_im2im.images.contents import PROVENANCE
 from napari_im2im.images.image import Image
 from napari_im2im.images.ome_zarr import add_pyramid, create_ome_zarr
 from napari_im2im.images.writing import save_image
@@ -220,7 +221,9 @@ class Target:
             return self.array
         if self._store != self.path:
             image = self.final.image(self.array, self.path.name)
-            save_image(image, self.path, overwrite=overwrite)
+            # As an OME-Zarr has it.
+            said = replace(image, metadata={PROVENANCE: dict(image.metadata)})
+            save_image(said, self.path, overwrite=overwrite)
             shutil.rmtree(self._store)  # type: ignore[arg-type]
         else:
             labels = self.final.metadata.get("kind") == "labels"

@@ -98,7 +98,9 @@ def train_events(
     for note in (*preparation.notes, trainer.sizes_text()):
         yield Message(note)
     record = RunRecord(run, trainer.step)
-    record.describe_network(preparation.network)
+    if run.writes:
+        record.describe_network(preparation.network)
+        record.describe_augmentation(preparation)
     events = trainer.events()
     try:
         for event in events:

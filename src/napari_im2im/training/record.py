@@ -10,8 +10,11 @@ import numpy as np
 from napari_im2im.errors import Im2ImError
 from napari_im2im.events import MetricsLogged, Preview
 from napari_im2im.images.panels import Panel, colored, grey, write_panels
+from napari_im2im.training.augmentation_config import augmentation_of
 from napari_im2im.training.charts import draw_bars, draw_metrics, read_metrics
 from napari_im2im.training.summary import as_table, by_part, network_layers
+from napari_im2im.training.tasks.catalogue import TASKS
+from napari_im2im.training.variations import variations
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -19,11 +22,15 @@ if TYPE_CHECKING:
     import torch
 
     from napari_im2im.events import Event
+    from napari_im2im.training.preparation import Preparation
     from napari_im2im.training.run_folder import RunFolder
     from napari_im2im.training.summary import Layer
 
 _MOST_PARTS = 24
 """Bars in the chart of the network."""
+
+_VARIATIONS = 5
+"""Patches that show what augmentation does."""
 
 _SHOWN = 4
 """Channels of a preview that are shown."""
@@ -55,6 +62,22 @@ class RunRecord:
         """Write ``network.txt``."""
         self._layers = network_layers(network)
         self._run.write_file("network.txt", as_table(self._layers).encode())
+
+    def describe_augmentation(self, preparation: Preparation) -> None:
+        """Draw what a patch looks like after augmentation, where it changes."""
+        config = augmentation_of(preparation.config.augmentation)
+        sample = preparation.split.training[0]
+        sides = zip(sample.spatial_shape, preparation.patch.values(), strict=True)
+        middle = [slice((size - n) // 2, (size + n) // 2) for size, n in sides]
+        patch = sample.crop(tuple(middle))
+        labels = TASKS[preparation.config.task].target == "labels"
+        varied = variations(patch, config, _VARIATIONS, labels=labels)
+        rows = [[Panel("input", grey(_plane(patch.input, 0)))]]
+        rows.append([Panel("target", _shown(_plane(patch.target, 0), labels))])
+        for number, (source, target) in enumerate(varied, start=1):
+            rows[0].append(Panel(str(number), grey(_plane(source, 0))))
+            rows[1].append(Panel(str(number), _shown(_plane(target, 0), labels)))
+        write_panels(self._run.path / "charts" / "augmentations.png", rows)
 
     def take(self, event: Event) -> None:
         """Write what an event of the training brings."""
@@ -117,6 +140,10 @@ def preview_panels(event: Preview) -> list[list[Panel]]:
         panels = [Panel(t, p) for t, p in zip(titles, shown, strict=True)]
         rows.append([source, *panels])
     return rows
+
+
+def _shown(plane: np.ndarray, labels: bool) -> np.ndarray:
+    return colored(plane) if labels else grey(plane)
 
 
 def _plane(array: np.ndarray, channel: int) -> np.ndarray:
