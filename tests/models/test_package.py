@@ -15,6 +15,7 @@ from napari_im2im.models.package import load_package, parse_description
 from napari_im2im.models.tensors import FixedSize, ReferencedSize, SteppedSize
 from packages import (
     write_fixed_size_package,
+    write_smooth_package,
     write_two_input_package,
     write_upscaling_package,
 )
@@ -234,3 +235,36 @@ def test_sizes_that_refer_to_other_tensors(tmp_path: Path) -> None:
     assert large.outputs[0].axis("x").size == ReferencedSize("image", "x", scale=2.0)
     assert large.outputs[0].axis("x").pixel_size == 0.25
     assert fixed.outputs[0].axis("x").size == FixedSize(32)
+
+
+@pytest.mark.parametrize(
+    ("shape", "sentence"),
+    [
+        ((1, 3, 16, 16), "made 3 channels of 'smooth', but its description says 1"),
+        ((16, 16), "made an array of .* says batch/channel/y/x"),
+    ],
+)
+def test_a_result_that_is_not_described_is_named(
+    tmp_path: Path, shape: tuple[int, ...], sentence: str
+) -> None:
+    package = load_package(write_smooth_package(tmp_path / "model"))
+    with pytest.raises(ModelError, match=sentence):
+        package.results([np.zeros(shape, np.float32)])
+    with pytest.raises(ModelError, match="returned 0 of the 1 tensors"):
+        package.results([])
+
+
+def test_instance_masks_along_a_space_axis_are_channels(tmp_path: Path) -> None:
+    folder = write_smooth_package(tmp_path / "model")
+    content = yaml.safe_load((folder / "rdf.yaml").read_text())
+    (output,) = content["outputs"]
+    output["axes"] = [
+        {"type": "space", "id": "s", "size": 16},
+        *(axis for axis in output["axes"] if axis.get("id") in ("y", "x")),
+    ]
+    boxes = {**output, "id": "boxes", "axes": [output["axes"][0]]}
+    content["outputs"] = [boxes, output]
+    (folder / "rdf.yaml").write_text(yaml.safe_dump(content))
+    package = load_package(folder)
+    assert [spec.axis_names for spec in package.outputs] == [("channel", "y", "x")]
+    assert package.note == "Only images are shown, not boxes (s 16)."

@@ -17,6 +17,7 @@ from napari_im2im.models.selection import (
     name_tensors,
 )
 from napari_im2im.models.specs import tensor_specs
+from napari_im2im.models.tensors import FixedSize
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -99,7 +100,7 @@ class ModelPackage:
         Raises
         ------
         ModelError
-            If it returned fewer than the model describes.
+            If it returned fewer than the model describes, or others.
         """
         described = self.description.outputs
         if len(arrays) < len(described):
@@ -110,7 +111,28 @@ class ModelPackage:
             )
         wanted = {spec.id for spec in self.outputs}
         pairs = zip(described, arrays, strict=False)
-        return [array for tensor, array in pairs if str(tensor.id) in wanted]
+        found = [array for tensor, array in pairs if str(tensor.id) in wanted]
+        for spec, array in zip(self.outputs, found, strict=True):
+            self._check_result(spec, array)
+        return found
+
+    def _check_result(self, spec: TensorSpec, array: np.ndarray) -> None:
+        if array.ndim != len(spec.axes):
+            raise ModelError(
+                f"{self.name} made an array of {array.shape} for {spec.id!r}, but its "
+                f"description says {'/'.join(spec.axis_names)}: the description is "
+                "wrong."
+            )
+        # Labels are made of more channels than they have.
+        if "channel" not in spec.axis_names or spec.kind == "labels":
+            return
+        size = spec.axis("channel").size
+        count = array.shape[spec.axis_names.index("channel")]
+        if isinstance(size, FixedSize) and count != size.size:
+            raise ModelError(
+                f"{self.name} made {count} channels of {spec.id!r}, but "
+                f"its description says {size.size}: it can't be applied to this image."
+            )
 
     def file(self, name: str, sha256: str | None = None) -> Path:
         """Return a file of the package.
