@@ -75,13 +75,17 @@ def test_a_cost_map_of_another_size_is_refused(viewer, source, show, sentences):
     assert "The cost map small is 40 × 50" in sentences(dock)[0]
 
 
-def test_a_training_gets_the_cost_map(viewer, source, show, qtbot, fake_training):
+def test_a_training_gets_the_cost_map(
+    viewer, source, show, qtbot, fake_training, sentences
+):
     job = fake_training()
     viewer.add_labels(np.ones((40, 60), int), name="cells")
     dock = show(TrainWidget(viewer))
     dock.form.rows["target"].layer_row.set_layers([viewer.layers["DAPI"]])
     dock.form.rows["input"].layer_row.set_layers([viewer.layers["phase"]])
     choose(dock.form.cost_map, "cells")
+    dock.refresh()
+    assert "100% of the pixels count, as cells says." in sentences(dock)
     dock.run()
     qtbot.waitUntil(lambda: not dock.running, timeout=10_000)
     assert job.pairs[0][2].name == "cells"

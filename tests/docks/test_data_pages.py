@@ -53,9 +53,10 @@ def test_a_folder_is_recognised(dock, choose, folder, qtbot, sentences, fake_tra
     page = choose(folder)
     assert names(page.pairs, 0) == [f"{i}_phase.tif" for i in range(3)]
     assert names(page.pairs, 1) == [f"{i}_dapi.tif" for i in range(3)]
-    assert sentences(dock)[:2] == [
+    assert sentences(dock) == [
         "Learns from 3 samples: files phase and dapi.",
         "Left out: labels (3 files).",
+        "About 1 held out for validation.",
     ]
     run(dock, qtbot)
     assert job.pairs is None
@@ -114,8 +115,7 @@ def test_parts_of_a_folder_are_shown(dock, choose, tmp_path, sentences):
     assert names(page.pairs, 2) == ["train", "validation", "test"]
     assert not page.boxes["input"].isVisibleTo(dock)
     assert sentences(dock)[-1] == (
-        "1 of them judge while learning, as their folder or table says; 1 are left "
-        "for a test."
+        "1 of them judge while learning, as given; 1 left for a test."
     )
 
 
@@ -141,7 +141,7 @@ def test_files_are_paired(tmp_path, dock, sentences, qtbot, fake_training):
     qtbot.waitUntil(lambda: page.pairs.rowCount() == 3)
     assert page.pairs.item(1, 1).text() == "dapi_1.tif"
     dock.refresh()
-    assert sentences(dock)[0] == "Learns from 3 samples: named files."
+    assert sentences(dock)[0] == "Learns from 3 samples: files matched by name."
     run(dock, qtbot)
     assert job.pairs is None
     assert job.config.data.inputs == [str(tmp_path / "phase")]
@@ -163,6 +163,15 @@ def test_cost_maps_are_shown_beside(tmp_path, dock, qtbot):
     page.look()
     qtbot.waitUntil(lambda: page.pairs.columnCount() == 3)
     assert names(page.pairs, 2) == ["1_cm.tif"]
+
+
+def test_of_long_names_the_end_that_all_share_is_left_out(qtbot, tmp_path):
+    table = PairTable()
+    qtbot.addWidget(table)
+    files = [tmp_path / f"experiment_{i}_brightfield.ome.tif" for i in (1, 2)]
+    table.show_rows([TableRow((path,), (path,)) for path in files])
+    assert names(table, 0) == ["experiment_1", "experiment_2"]
+    assert table.item(0, 0).toolTip() == str(files[0])
 
 
 def test_of_many_files_the_first_are_shown(qtbot, tmp_path):

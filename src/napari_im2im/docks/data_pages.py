@@ -18,10 +18,11 @@ from napari_im2im.docks.pair_table import FilesField, PairTable, read_thumbnails
 from napari_im2im.errors import Im2ImError
 
 if TYPE_CHECKING:
-    from collections.abc import Generator, Mapping
+    from collections.abc import Generator, Mapping, Sequence
 
     from napari_im2im.images.kinds import Kind
     from napari_im2im.images.tables import ImageTable, TableRow
+    from napari_im2im.training.data_config import DataConfig
     from napari_im2im.training.tasks.catalogue import TaskInfo
 
 _LABELS = {"input": "Input", "target": "Target", "cost_map": "Cost map"}
@@ -108,15 +109,15 @@ class DataPage(QWidget):  # type: ignore[misc]
         self._looks[number] = job
         job.start()
 
-    def advice(self) -> list[Advice]:
-        """Say what was found, or what to fix first."""
+    def advice(self, config: DataConfig) -> list[Advice]:
+        """Say what was found and how it will be split, or what to fix first."""
         if not self.data():
             return [Advice(self._missing, "stop")]
         if self.found is None:
             return [Advice("Looking at the files …", "stop")]
         if self.found.table is None:
             return [Advice(self.found.problem, "stop")]
-        return _describe(self.found.table)
+        return [*_describe(self.found.table), *_describe_split(self.rows, config)]
 
     _missing = "Name the files to learn from, and those to learn."
 
@@ -252,7 +253,7 @@ def find(data: Mapping[str, Any], task: str) -> Generator[Found]:
 
 
 def _describe(table: ImageTable) -> list[Advice]:
-    """Say what was found, what is left out, and how it is split."""
+    """Say what was found, and what is left out."""
     from napari_im2im.images.pairing import named
 
     total = len(table.rows)
@@ -264,13 +265,23 @@ def _describe(table: ImageTable) -> list[Advice]:
         files = "image has" if alone == 1 else "images have"
         text = f"{alone} {files} no partner: {named(table.unmatched)}."
         advice.append(Advice(text, "warning"))
-    parts = [row.part for row in table.rows]
-    if "val" in parts:
-        given = parts.count("val")
-        text = f"{given} of them judge while learning, as their folder or table says"
-        left = f"; {parts.count('test')} are left for a test" * ("test" in parts)
-        advice.append(Advice(f"{text}{left}."))
-    elif total == 1:
-        text = "One image only: validation uses a separate strip of the same image."
-        advice.append(Advice(text))
     return advice
+
+
+def _describe_split(rows: Sequence[TableRow], config: DataConfig) -> list[Advice]:
+    """Say what judges while learning, and what is left for a test."""
+    parts = [row.part for row in rows]
+    learned = len(rows) - parts.count("test")
+    test = parts.count("test") + round(config.test_fraction * learned)
+    left = f"; {test:,} left for a test" * bool(test)
+    if "val" in parts:
+        text = f"{parts.count('val'):,} of them judge while learning, as given{left}."
+    elif learned == 1:
+        text = "One image only: validation uses a separate strip of the same image."
+    elif not config.validation_fraction:
+        text = f"None is held out: the model is judged by what it learned{left}."
+    else:
+        count = max(1, round(config.validation_fraction * learned))
+        by = {"image": "", "group": ", as whole groups", "every_nth": ", evenly spaced"}
+        text = f"About {count:,} held out for validation{by[config.split_by]}{left}."
+    return [Advice(text)]

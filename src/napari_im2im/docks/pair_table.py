@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -31,6 +32,9 @@ _SHOWN_ROWS = 200
 _PICTURED_ROWS = 40
 _READ_PIXELS = 1024
 """A thumbnail shows so much of the middle of an image at most."""
+
+_ROOM = 28
+"""Letters that all columns have room for."""
 
 _PARTS = {"train": "train", "val": "validation", "test": "test", None: ""}
 
@@ -91,6 +95,7 @@ class PairTable(QTableWidget):  # type: ignore[misc]
         self.setIconSize(QSize(THUMBNAIL, THUMBNAIL))
         self.setEditTriggers(QTableWidget.EditTrigger.NoEditTriggers)
         self.setSelectionMode(QTableWidget.SelectionMode.NoSelection)
+        self.setWordWrap(False)
         self.setTextElideMode(Qt.TextElideMode.ElideMiddle)
         self.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
         self.setAccessibleName("Files that belong together")
@@ -99,12 +104,15 @@ class PairTable(QTableWidget):  # type: ignore[misc]
 
     def show_rows(self, rows: Sequence[TableRow]) -> None:
         """Show the files of samples, the first few hundred of many."""
-        columns = {"Input": [self._names(row.inputs) for row in rows]}
+        files = {"Input": [row.inputs for row in rows]}
         if any(row.targets for row in rows) or not rows:
-            columns["Target"] = [self._names(row.targets) for row in rows]
+            files["Target"] = [row.targets for row in rows]
         if any(row.cost_map for row in rows):
-            maps = [(row.cost_map,) if row.cost_map else () for row in rows]
-            columns["Cost map"] = [self._names(paths) for paths in maps]
+            files["Cost map"] = [
+                (row.cost_map,) if row.cost_map else () for row in rows
+            ]
+        room = _ROOM // len(files)
+        columns = {title: _cells(paths, room) for title, paths in files.items()}
         if any(row.part for row in rows):
             columns["For"] = [(_PARTS[row.part], "") for row in rows]
         shown = min(len(rows), _SHOWN_ROWS)
@@ -141,11 +149,22 @@ class PairTable(QTableWidget):  # type: ignore[misc]
             item = self.item(row, titles.index(column))
             item.setIcon(QIcon(QPixmap.fromImage(picture)))
 
-    @staticmethod
-    def _names(paths: Sequence[Path]) -> tuple[str, str]:
-        """Return what a cell says, and its tool tip."""
-        names = [_name(path) for path in paths]
-        return " + ".join(names), "\n".join(map(str, paths))
+
+def _cells(column: Sequence[Sequence[Path]], room: int) -> list[tuple[str, str]]:
+    """Return what the cells of a column say, and their tool tips.
+
+    Of names that don't fit, what all of them end with is left out.
+    """
+    names = [" + ".join(map(_name, paths)) for paths in column]
+    longest = max(map(len, names), default=0)
+    if longest > room and len(set(names)) > 1:
+        ends = max(names, key=len)
+        while not all(name.endswith(ends) for name in names if name):
+            ends = ends[1:]
+        found = re.search(r"[^A-Za-z0-9].*", ends)
+        names = [name.removesuffix(found.group() if found else "") for name in names]
+    tips = ["\n".join(map(str, paths)) for paths in column]
+    return list(zip(names, tips, strict=True))
 
 
 def _name(path: Path) -> str:

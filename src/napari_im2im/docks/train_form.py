@@ -21,6 +21,7 @@ from napari_im2im.docks.task_row import TaskRow
 from napari_im2im.docks.train_options import TrainOptions
 from napari_im2im.docks.training_advice import (
     EFFORTS,
+    advise_cost_map,
     advise_layers,
     describe_training,
     suggest_name,
@@ -241,7 +242,10 @@ class TrainForm(QWidget):  # type: ignore[misc]
         """
         config = self.config()
         if self.page is not None:
-            return [*self.page.advice(), *self.start.advice(config, None, None)]
+            return [
+                *self.page.advice(config.data),
+                *self.start.advice(config, None, None),
+            ]
         source, target = self.images()
         chosen = [self.rows[role] for role in self._roles]
         rows = [chosen[0], chosen[-1]]
@@ -257,7 +261,7 @@ class TrainForm(QWidget):  # type: ignore[misc]
         )
         if source is not None and target is not None:
             advice.insert(0, describe_training(source, target, config))
-            self.cost_image()
+            advice += advise_cost_map(self.cost_image())
             advice += self.start.advice(config, source, target)
         return advice
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, get_args
 
 from napari_im2im.docks.augmentation_preview import AugmentationDialog
 from napari_im2im.docks.options import Options
@@ -11,6 +11,7 @@ from napari_im2im.errors import Im2ImError
 from napari_im2im.models.network_catalogue import CATALOGUE
 from napari_im2im.training.augmentation_config import STRENGTHS
 from napari_im2im.training.config import TrainConfig
+from napari_im2im.training.data_config import SplitBy
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -38,6 +39,12 @@ OPTIONS = {
     "effort.patience": "Patience",
     "effort.monitor": "Best by",
     "data.validation_fraction": "Validation part",
+    "data.test_fraction": "Test part",
+    "data.split_by": "Split by",
+    "data.group_pattern": "Group pattern",
+    "data.foreground_patches": "On foreground",
+    "data.least_foreground": "Least foreground",
+    "data.draw_by_cost_map": "Draw by cost map",
     "device": "Device",
     "precision": "Precision",
     "seed": "Seed",
@@ -47,6 +54,7 @@ OPTIONS = {
 SUGGESTIONS = {
     "augmentation": tuple(STRENGTHS),
     "network.name": tuple(CATALOGUE),
+    "data.split_by": get_args(SplitBy),
     "device": ("auto", "cpu", "cuda", "mps"),
     "precision": ("auto", "32-true", "bf16-mixed", "16-mixed"),
 }

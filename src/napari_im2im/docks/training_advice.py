@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from napari_im2im.docks.advice import (
     Advice,
     Fix,
@@ -130,6 +132,22 @@ def describe_training(source: Image, target: Image, config: TrainConfig) -> Advi
     what = f"{target.name} from " if task.target != "none" else "from "
     verb = "Learns" if config.task == "image" else f"{task.title}: learns"
     return Advice(f"{verb} {what}{source.name} ({describe_sizes(source)}) {effort}.")
+
+
+def advise_cost_map(cost_map: Image | None) -> list[Advice]:
+    """Say how much of an image counts."""
+    if cost_map is None:
+        return []
+    if not isinstance(cost_map.data, np.ndarray):
+        return [Advice(f"Pixels count as {cost_map.name} says.")]
+    part = float(np.count_nonzero(cost_map.data) / cost_map.data.size)
+    if not part:
+        text = (
+            f"{cost_map.name} is 0 everywhere, so that no pixel counts: label what is "
+            "to be learned, or let all pixels count."
+        )
+        return [Advice(text, "stop")]
+    return [Advice(f"{part:.0%} of the pixels count, as {cost_map.name} says.")]
 
 
 def suggest_name(source: str, target: str) -> str:

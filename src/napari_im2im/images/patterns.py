@@ -57,7 +57,7 @@ def table_of_patterns(
             )
         )
         rows = [replace(r, cost_map=costs_by_input[r.inputs[0]]) for r in rows]
-    return ImageTable(tuple(rows), "named files", tuple(notes))
+    return ImageTable(tuple(rows), "files matched by name", tuple(notes))
 
 
 def _joined_files(
