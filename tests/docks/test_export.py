@@ -113,6 +113,8 @@ def test_the_checks_are_shown_as_they_run(page, qtbot, monkeypatch, tmp_path):
         "!  Halo: Too small.",
     ]
     assert "Written" in page.job_row.status.text()
+    # What was written isn't replaced by another click.
+    assert page.output.text() == str(tmp_path / "out-2.zip")
     assert seen[0].formats == ("onnx",)
     assert seen[0].metadata.name == "Tiny network"
 

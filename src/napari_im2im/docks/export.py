@@ -23,6 +23,7 @@ from qtpy.QtWidgets import (
 from superqt import QElidingLabel
 
 from napari_im2im.docks.advice import Advice
+from napari_im2im.docks.check_list import CheckList
 from napari_im2im.docks.dock import Dock
 from napari_im2im.docks.export_form import ExportForm
 from napari_im2im.docks.job_row import sentence
@@ -37,7 +38,6 @@ if TYPE_CHECKING:
     from napari_im2im.docks.advice import Fix
     from napari_im2im.zoo.export import ExportConfig
 
-_MARKS = {"running": "…", "passed": "✓", "warning": "!", "failed": "✗"}
 _COVER_WIDTH = 300
 
 
@@ -190,6 +190,7 @@ class ExportWidget(Dock):
                     f"Written: {path}, ready for upload to the zoo, with the weights "
                     f"{', '.join(formats)}."
                 )
+                self.output.setText(str(free_name(path)))
 
     def _fill(self, described: Described) -> None:
         self.title.setText(described.name)
@@ -238,6 +239,16 @@ class ExportWidget(Dock):
         dialog.open()
 
 
+def free_name(path: Path) -> Path:
+    """Return a name beside a package that isn't taken, with a number."""
+    stem = path.name.removesuffix(".bioimageio.zip").removesuffix(".zip")
+    suffix = path.name.removeprefix(stem)
+    number = 2
+    while (free := path.with_name(f"{stem}-{number}{suffix}")).exists():
+        number += 1
+    return free
+
+
 def open_export(viewer: napari.Viewer, path: str | Path) -> ExportWidget:
     """Open the Export page of a model beside the other docks.
 
@@ -252,36 +263,6 @@ def open_export(viewer: napari.Viewer, path: str | Path) -> ExportWidget:
     dock = viewer.window.add_dock_widget(page, name="Export", area="right", tabify=True)
     dock.raise_()
     return page
-
-
-class CheckList(QWidget):  # type: ignore[misc]
-    """The checks of an export, each on its line with a mark and a sentence."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self._lines: dict[str, QLabel] = {}
-        self._layout = QVBoxLayout(self)
-        self._layout.setContentsMargins(0, 0, 0, 0)
-        self._layout.setSpacing(3)
-
-    def show_check(self, name: str, verdict: str, text: str) -> None:
-        """Add a check, or bring its line up to date."""
-        if name not in self._lines:
-            self._lines[name] = sentence("")
-            self._layout.addWidget(self._lines[name])
-        line = f"{_MARKS[verdict]}  {name}"
-        self._lines[name].setText(f"{line}: {text}" if text else line)
-
-    def clear(self) -> None:
-        """Forget the checks of the last export."""
-        for label in self._lines.values():
-            self._layout.removeWidget(label)
-            label.deleteLater()
-        self._lines = {}
-
-    def texts(self) -> list[str]:
-        """Return the lines."""
-        return [label.text() for label in self._lines.values()]
 
 
 def _heading(text: str) -> QLabel:

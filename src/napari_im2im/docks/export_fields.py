@@ -10,9 +10,9 @@ from qtpy.QtWidgets import (
     QHBoxLayout,
     QLabel,
     QLineEdit,
-    QPlainTextEdit,
     QPushButton,
     QSizePolicy,
+    QTextEdit,
     QVBoxLayout,
     QWidget,
 )
@@ -89,10 +89,11 @@ class TextField(Field):
     """Several lines."""
 
     def _make_editor(self) -> QWidget:
-        editor = QPlainTextEdit()
+        editor = QTextEdit()
+        editor.setAcceptRichText(False)
         editor.setTabChangesFocus(True)
         height = editor.fontMetrics().lineSpacing() * _LINES
-        editor.setFixedHeight(height + 14)
+        editor.setFixedHeight(height + 18)
         editor.textChanged.connect(self.changed)
         return editor
 
