@@ -128,7 +128,7 @@ def test_a_failed_check_says_the_cure(page, qtbot, monkeypatch, sentences):
     page.run()
     qtbot.waitUntil(lambda: not page.running)
     assert page.checks.texts() == ["✗  bioimageio.core runs onnx: It differs."]
-    assert "Leave this format out." in sentences(page)
+    qtbot.waitUntil(lambda: "Leave this format out." in sentences(page))
 
 
 def test_a_zip_that_exists_is_never_replaced(page, qtbot, sentences, tmp_path):
