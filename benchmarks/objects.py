@@ -107,6 +107,7 @@ def train(task: str, training: list[Pair], options: argparse.Namespace) -> Path:
             "seed": options.seed,
             "device": options.device,
             "network": {"size": options.size},
+            "batch_size": options.batch,
         }
     )
     started = time.monotonic()
@@ -164,6 +165,7 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--device", default="auto")
     parser.add_argument("--size", default="medium", help="small, medium or large")
+    parser.add_argument("--batch", type=int, help="patches in a step")
     parser.add_argument("--tasks", nargs="+", default=TASKS, choices=TASKS)
     parser.add_argument("--out", type=Path, help="folder for the runs")
     parser.add_argument("--packages", nargs="+", type=Path, help="score these instead")
