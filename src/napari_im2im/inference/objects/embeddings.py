@@ -110,14 +110,8 @@ class Clustering:
             pointing = offset.flatten(1)[:, first].tolist()
             width = bandwidth.flatten(1)[:, first].tolist()
             window = _window(seed, pointing, width, reach, shape)
-            apart = torch.zeros((), device=maps.device)
-            for axis, part in enumerate(window):
-                # From the seed on, so that the result is the same in any part.
-                steps = torch.arange(part.start, part.stop, device=maps.device)
-                steps = (steps - seed[axis]).view(-1, *(1 for _ in seed[axis + 1 :]))
-                shift = offset[axis][window] - pointing[axis] + steps
-                apart = apart + (shift / width[axis]).square()
-            belongs = (apart < _INSIDE) & foreground[window]
+            belongs = _inside(offset, window, seed, pointing, width)
+            belongs &= foreground[window]
             size, new = _counts(belongs, free[window])
             free[seed] = False
             if size < self.smallest:
@@ -128,6 +122,26 @@ class Clustering:
                 result[seed] = total
             free[window] &= ~belongs
         return result.cpu().numpy()
+
+
+def _inside(
+    offset: torch.Tensor,
+    window: Region,
+    seed: Sequence[int],
+    pointing: Sequence[float],
+    width: Sequence[float],
+) -> torch.Tensor:
+    """Return the pixels of a window whose embedding lies near that of a seed."""
+    import torch
+
+    apart = torch.zeros((), device=offset.device)
+    for axis, part in enumerate(window):
+        # From the seed on, so that the result is the same in any part.
+        steps = torch.arange(part.start, part.stop, device=offset.device)
+        steps = (steps - seed[axis]).view(-1, *(1 for _ in seed[axis + 1 :]))
+        shift = offset[axis][window] - pointing[axis] + steps
+        apart = apart + (shift / width[axis]).square()
+    return apart < _INSIDE
 
 
 def _by_sureness(sureness: torch.Tensor, allowed: torch.Tensor) -> torch.Tensor:

@@ -29,8 +29,9 @@ _MULTIPLIER = 2654435761
 class Watershed:
     """How foreground and boundary become objects.
 
-    An object starts where the interior, ``foreground * (1 - boundary)``, is above a
-    threshold, and floods the foreground from there, most interior pixels first.
+    An object starts where the interior, ``foreground * (1 - boundary)`` (its mean with
+    the distance, where there is one), is above a threshold, and floods the foreground
+    from there, most interior pixels first.
 
     Parameters
     ----------
