@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from napari_im2im.docks.measure import describe_metrics, measure
+from napari_im2im.docks.measure import describe_metrics, measure, measure_labels
 from napari_im2im.errors import DataError
 from napari_im2im.images.image import Image
 
@@ -30,3 +30,23 @@ def test_a_constant_truth_says_nothing():
     image = Image(np.zeros((8, 8)), ("y", "x"), name="a")
     with pytest.raises(DataError, match="same value everywhere"):
         measure(image, image)
+
+
+def labels(rows, name):
+    return Image(np.repeat(rows, 8).reshape(-1, 8), ("y", "x"), name=name)
+
+
+def test_classes_are_measured_by_their_names():
+    names = {"0": "background", "128": "myelin", "255": "axon"}
+    found = labels([0, 128, 128, 255], "found")
+    truth = labels([0, 128, 255, 255], "truth")
+    text, error = measure_labels(found, truth, names)
+    assert text == "myelin Dice 0.667, IoU 0.500 · axon Dice 0.667, IoU 0.500"
+    np.testing.assert_array_equal(error[:, 0], [0, 0, 1, 0])
+
+
+def test_objects_are_counted():
+    found, truth = labels([0, 1, 0, 2], "found"), labels([0, 5, 0, 0], "truth")
+    text, error = measure_labels(found, truth, None)
+    assert text.startswith("AP 0.500 · F1 0.667 at IoU 0.5 · 2 objects of 1 · 0 split")
+    np.testing.assert_array_equal(error[:, 0], [0, 0, 0, 1])

@@ -5,6 +5,7 @@ import pytest
 import zarr
 from napari.layers import Labels
 
+from napari_im2im.docks.result_actions import ResultActions
 from napari_im2im.docks.results import ResultLayers
 from napari_im2im.images.image import Image
 
@@ -53,3 +54,16 @@ def test_whole_numbers_of_intensities_are_an_image(viewer, source):
     results = ResultLayers(viewer, source, ("y", "x"), {}, "sharp")
     results.start([output])
     assert not isinstance(results.layers[0], Labels)
+
+
+def test_labels_are_measured_against_labels(viewer, source, qtbot):
+    actions = ResultActions(viewer)
+    qtbot.addWidget(actions)
+    viewer.add_image(np.ones((32, 48)), name="DAPI")
+    viewer.add_labels(np.ones((32, 48), int), name="annotation")
+    found = viewer.add_labels(np.ones((32, 48), int), name="found")
+    stain = viewer.add_image(np.ones((32, 48)), name="stain")
+    actions.show_results(source, [found, stain], None)
+    assert [layer.name for layer in actions.truth.choices] == ["annotation"]
+    actions.result.value = stain
+    assert [layer.name for layer in actions.truth.choices] == ["DAPI"]

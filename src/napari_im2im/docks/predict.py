@@ -5,6 +5,7 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
+from napari.layers import Labels
 from napari.utils import Colormap
 from pydantic import ValidationError
 
@@ -280,8 +281,12 @@ class PredictWidget(Dock):
     def _measure(self, result: Layer, truth: Layer) -> None:
         self.actions.show_outcome("Measuring …")
         images = layer_to_image(result), layer_to_image(truth)
+        measured = partial(_measure, *images)
+        if isinstance(result, Labels):
+            classes = result.metadata["napari_im2im"].get("classes")
+            measured = partial(_measure_labels, *images, classes)
         self._look(
-            partial(_measure, *images),
+            measured,
             partial(self._show_measurement, result),
             self.actions.show_outcome,
         )
@@ -326,3 +331,11 @@ def _measure(result: Image, truth: Image) -> Generator[tuple[str, Any]]:
 
     values, error = measure(result, truth)
     yield describe_metrics(values), error
+
+
+def _measure_labels(
+    result: Image, truth: Image, classes: Mapping[str, str] | None
+) -> Generator[tuple[str, Any]]:
+    from napari_im2im.docks.measure import measure_labels
+
+    yield measure_labels(result, truth, classes)

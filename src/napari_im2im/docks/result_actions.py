@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from magicgui.widgets import ComboBox
 from napari.layers import Image as ImageLayer
+from napari.layers import Labels
 from qtpy.QtCore import Signal
 from qtpy.QtWidgets import (
     QApplication,
@@ -31,6 +32,9 @@ if TYPE_CHECKING:
 
     JobText = tuple[BaseModel, Sequence[Origin]]
 
+_MEASURED = (ImageLayer, Labels)
+"""Results that are compared with a truth."""
+
 
 class ResultActions(QWidget):  # type: ignore[misc]
     """Compare, Measure and Copy as, below a finished prediction."""
@@ -54,8 +58,12 @@ class ResultActions(QWidget):  # type: ignore[misc]
         self.result = self._layer_box(self._result_choices, "Result to measure")
         self.truth = self._layer_box(self._truth_choices, "Measure against")
         self.measure = QPushButton("Measure")
-        self.measure.setToolTip("PSNR, SSIM, PCC and MAE, and a map of the error")
+        self.measure.setToolTip(
+            "PSNR, SSIM, PCC and MAE, of labels Dice and IoU or average precision, and "
+            "a map of the error"
+        )
         self.measure.clicked.connect(self._ask)
+        self.result.changed.connect(lambda _: self.truth.reset_choices())
         self.outcome = sentence("")
         self._arrange()
 
@@ -106,14 +114,16 @@ class ResultActions(QWidget):  # type: ignore[misc]
         return [
             (layer.name, layer)
             for layer in self._results
-            if layer in self._viewer.layers and isinstance(layer, ImageLayer)
+            if layer in self._viewer.layers and isinstance(layer, _MEASURED)
         ]
 
     def _truth_choices(self, _: Any) -> list[tuple[str, Layer]]:
+        """Return what is of the same kind as the result: images or labels."""
+        kind = Labels if isinstance(self.result.value, Labels) else ImageLayer
         return [
             (layer.name, layer)
             for layer in self._viewer.layers
-            if isinstance(layer, ImageLayer)
+            if isinstance(layer, kind)
             and layer not in self._results
             and layer is not self._source
         ]
