@@ -8,14 +8,16 @@ import torch
 import zarr
 from scipy.ndimage import gaussian_filter
 
-from inference.models import FakeModel, events_of
+from inference.models import FakeModel, FakeRuntime, events_of
 from inference.networks import as_function
 from inference.specs import input_spec, output_spec
 from napari_im2im.errors import ConfigError
 from napari_im2im.events import PredictionFinished, Progress
 from napari_im2im.images.image import Image
 from napari_im2im.images.reading import open_image
+from napari_im2im.inference.config import PredictConfig
 from napari_im2im.inference.objects.decoding import decode
+from napari_im2im.inference.prediction import predict_with
 from napari_im2im.models.tensors import Step
 
 TASK = {"name": "instances", "smallest": 3}
@@ -109,3 +111,21 @@ def test_embeddings_are_not_averaged_over_turns():
         events_of(
             model(task, 5), network(5), picture(40, 40), test_time_augmentation=True
         )
+
+
+def test_a_job_that_was_stopped_while_separating_is_resumed(tmp_path):
+    image, path = picture(90, 90), tmp_path / "a.ome.zarr"
+    tile = {"y": 40, "x": 40}
+    config = PredictConfig(output=path, tile=tile)
+    events = predict_with(model(), FakeRuntime(network()), config, [image])
+    for event in events:
+        if isinstance(event, Progress) and "objects" in event.activity:
+            break
+    events.close()
+    resumed = FakeRuntime(network())
+    config = PredictConfig(output=path, tile=tile, resume=True)
+    list(predict_with(model(), resumed, config, [image]))
+    assert not [shape for shape in resumed.shapes if shape[-1] == 40]
+    expected = finished(image).outputs[0].read()
+    np.testing.assert_array_equal(open_image(path).read(), expected)
+    assert [each.name for each in tmp_path.iterdir()] == ["a.ome.zarr"]
