@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
+import torch
 import yaml
 
 from napari_im2im.errors import ModelError
@@ -164,3 +165,12 @@ def test_labels_are_compared_too() -> None:
     other = labels.copy()
     other[..., 0, 0] = 7
     assert compare("out", labels, other, Tolerance()).difference == 7
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="the GPU is there")
+def test_the_device_is_the_one_that_was_asked_for(model: Path) -> None:
+    package = load_package(model)
+    *_, last = reproduction_events(package, device="cuda", formats=["torchscript"])
+    assert isinstance(last, PackageTested)
+    assert not last.passed
+    assert "'cuda' can't be used here" in last.verdict
