@@ -61,3 +61,20 @@ def test_stacks_are_measured(planes):
 def test_a_constant_prediction_has_no_correlation():
     _, truth = pair()
     assert image_metrics(torch.full_like(truth, 3), truth, [100.0])["pcc"] == 0
+
+
+def test_pixels_that_do_not_count_change_nothing():
+    random = torch.Generator().manual_seed(0)
+    truth = torch.rand((2, 1, 32, 32), generator=random)
+    guess = truth + 0.1 * torch.rand(truth.shape, generator=random)
+    counted = torch.ones(truth.shape, dtype=torch.bool)
+    counted[..., 16:] = False
+    spoiled = guess.clone()
+    spoiled[..., 16:] = 50
+    names = ("psnr", "ssim", "pcc", "mae")
+    plain = image_metrics(guess, truth, [1.0], counted=counted)
+    masked = image_metrics(spoiled, truth, [1.0], counted=counted)
+    assert [plain[n] for n in names] == pytest.approx([masked[n] for n in names])
+    whole = image_metrics(guess, truth, [1.0])
+    for name in names:
+        assert masked[name] == pytest.approx(whole[name], rel=0.1)

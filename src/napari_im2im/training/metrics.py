@@ -24,6 +24,7 @@ def image_metrics(
     targets: torch.Tensor,
     data_range: Sequence[float],
     channels: Sequence[str] | None = None,
+    counted: torch.Tensor | None = None,
 ) -> dict[str, float]:
     """Measure PSNR (dB), SSIM, PCC and MAE of a batch of images.
 
@@ -39,6 +40,9 @@ def image_metrics(
         Largest minus smallest possible value of each channel, for PSNR and SSIM.
     channels
         Names of the channels; default: only the means are returned.
+    counted
+        Mask ``(batch, 1, [z,] y, x)`` of the pixels that count; default: all. For
+        SSIM the others are taken for right, and their part is then left out.
 
     Returns
     -------
@@ -49,7 +53,10 @@ def image_metrics(
     """
     by_channel = [
         _channel_metrics(
-            predictions[:, c : c + 1].float(), targets[:, c : c + 1].float(), span
+            predictions[:, c : c + 1].float(),
+            targets[:, c : c + 1].float(),
+            span,
+            counted,
         )
         for c, span in enumerate(data_range)
     ]
@@ -115,13 +122,21 @@ def class_metrics(
 
 
 def _channel_metrics(
-    prediction: torch.Tensor, target: torch.Tensor, data_range: float
+    prediction: torch.Tensor,
+    target: torch.Tensor,
+    data_range: float,
+    counted: torch.Tensor | None,
 ) -> dict[str, float]:
+    share = 1.0
+    flat = [image.flatten() for image in (prediction, target)]
+    if counted is not None and counted.any():
+        share = float(counted.double().mean())
+        flat = [image[counted] for image in (prediction, target)]
+        prediction = prediction.where(counted, target)
     images = (prediction.contiguous(), target.contiguous())
-    flat = [image.flatten() for image in images]
     return {
-        "psnr": float(peak_signal_noise_ratio(*images, data_range=data_range)),
-        "ssim": _ssim(*images, data_range),
+        "psnr": float(peak_signal_noise_ratio(*flat, data_range=data_range)),
+        "ssim": 1 - (1 - _ssim(*images, data_range)) / share,
         "pcc": _pcc(*flat),
         "mae": float(mean_absolute_error(*flat)),
     }

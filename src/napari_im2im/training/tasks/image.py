@@ -128,7 +128,10 @@ class ImageTask(Task):
     ) -> dict[str, float]:
         """Measure PSNR, SSIM, PCC and MAE in the target's units."""
         truth = torch.from_numpy(np.asarray(targets, np.float32))
-        return image_metrics(predictions, truth, self.data_range, self.output_names)
+        counted = None if weights is None else torch.from_numpy(weights) > 0
+        return image_metrics(
+            predictions, truth, self.data_range, self.output_names, counted
+        )
 
     def meaning(self) -> dict[str, Any]:
         """Say that the output is an image."""
