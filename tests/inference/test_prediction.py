@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 import pytest
@@ -450,3 +450,42 @@ def test_an_existing_file_is_not_overwritten(tmp_path: Path) -> None:
     path.mkdir()
     with pytest.raises(ConfigError, match="there already"):
         events_of(MODEL, UNET, Image(pixels(40, 40), ("y", "x")), output=path)
+
+
+@pytest.mark.parametrize("output_type", ["uint8", "uint16", "float16"])
+def test_the_type_that_is_asked_for_holds_what_it_can(
+    output_type: Literal["uint8", "uint16", "float16"],
+) -> None:
+    steps = (Step("scale_linear", {"gain": 300.0, "offset": 100.0}),)
+    model = FakeModel((input_spec(),), (output_spec(steps=steps),))
+    image = Image(pixels(60, 60), ("y", "x"))
+    expected = predicted(model, UNET, image)
+    result = predicted(model, UNET, image, output_type=output_type)
+    assert result.dtype == output_type
+    if output_type != "float16":
+        limits = np.iinfo(output_type)
+        assert expected.min() < 0
+        expected = np.clip(np.rint(expected), limits.min, limits.max)
+    np.testing.assert_allclose(result, expected, rtol=1e-3)
+
+
+def test_labels_keep_their_type() -> None:
+    steps = (Step("sigmoid"), Step("binarize", {"threshold": 0.5}))
+    model = FakeModel((input_spec(),), (output_spec(steps=steps, kind="labels"),))
+    image = Image(pixels(40, 40), ("y", "x"))
+    assert predicted(model, UNET, image, output_type="float32").dtype == np.uint8
+
+
+def test_exact_tiles_are_blended_where_that_is_asked_for() -> None:
+    image = Image(pixels(200, 180), ("y", "x"))
+    options = {"tile": {"y": 96, "x": 96}, "halo": {"y": 16, "x": 16}}
+    events = events_of(MODEL, UNET, image, overlap="blend", **options)
+    started = next(e for e in events if isinstance(e, PredictionStarted))
+    assert started.halo == {"y": 16, "x": 16}
+    assert not any(isinstance(e, Message) for e in events)
+    finished = events[-1]
+    assert isinstance(finished, PredictionFinished)
+    result = np.asarray(finished.outputs[0].data)
+    expected = predicted(MODEL, UNET, image, halo="exact")
+    # Near a seam each tile lacks what lies behind its end, but with little weight.
+    assert largest_difference(result, expected) < 0.3

@@ -33,6 +33,17 @@ SYMBOLS = {name: shorts[0] for name, shorts in _NAMES.items()} | {
 """Symbol of each unit, as OME-TIFF writes it."""
 
 
+_METERS = {
+    "picometer": 1e-12,
+    "angstrom": 1e-10,
+    "nanometer": 1e-9,
+    "micrometer": 1e-6,
+    "millimeter": 1e-3,
+    "centimeter": 1e-2,
+    "meter": 1.0,
+}
+
+
 def spell_out(unit: str | None) -> str | None:
     """Return the unit spelled out (``"µm"`` is ``"micrometer"``), or None.
 
@@ -67,3 +78,9 @@ def known_sizes(
         and not (size == 1 and spelled.get(axis) is None)
     }
     return scale, {axis: unit for axis in scale if (unit := spelled.get(axis))}
+
+
+def in_meters(size: float | None, unit: str | None) -> float | None:
+    """Return a length in meters, None if the size or its unit isn't known."""
+    factor = _METERS.get(spell_out(unit) or "")
+    return None if size is None or factor is None else size * factor

@@ -73,6 +73,24 @@ class PredictConfig(BaseModel):
     unreadable: Literal["stop", "skip"] = Field(
         "stop", description="What to do where the image can't be read."
     )
+    rescale: bool = Field(
+        False, description="Predict in the model's pixel size, and go back from it."
+    )
+    output_type: Literal["float32", "float16", "uint16", "uint8"] | None = Field(
+        None,
+        description="Data type of the result, cut off where it can't hold a value; "
+        "default: what the model makes.",
+    )
+    mask: str | None = Field(
+        None,
+        description="Image file that isn't 0 where a result is wanted: tiles without "
+        "any of that are left 0.",
+    )
+    empty: Literal["predict", "skip"] = Field(
+        "predict",
+        description="skip: tiles of which the whole image is 0, or was never written, "
+        "are left 0.",
+    )
     batch_size: PositiveInt | None = Field(None, description="Tiles at once.")
     test_time_augmentation: bool = Field(
         False, description="Mean over flips and quarter turns, with their spread."

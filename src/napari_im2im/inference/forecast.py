@@ -6,10 +6,13 @@ import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from napari_im2im.events import Event
 from napari_im2im.folders import check_writable
 from napari_im2im.inference.planning import tile_bytes
 from napari_im2im.inference.preparation import prepare_prediction
+from napari_im2im.inference.rescaling import in_model_pixels, rescaling_for
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Generator, Mapping, Sequence
@@ -89,7 +92,7 @@ def forecast_prediction(
     ModelError
         If the model can't be applied.
     """
-    from napari_im2im.inference.prediction import opened_images
+    from napari_im2im.inference.prediction import opened_images, opened_mask
     from napari_im2im.models.custom_steps import load_custom_steps
     from napari_im2im.models.package import load_package
     from napari_im2im.models.runtimes import load_runtime
@@ -103,22 +106,28 @@ def forecast_prediction(
         precision=config.precision,
         trusted=trusted,
     )
+    job, mask, rescaling = config, opened_mask(config), None
+    if config.rescale:
+        rescaling = rescaling_for(package.inputs, opened, config)
+        job, opened, mask = in_model_pixels(rescaling, config, opened, mask)
     try:
-        setup = _result(prepare_prediction(package, runtime, config, opened, {}))
+        setup = _result(
+            prepare_prediction(package, runtime, job, opened, {}, None, mask)
+        )
     finally:
         runtime.close()
     disk = sum(target.disk_bytes for target in setup.targets)
     if config.output is not None:
         check_writable(config.output.parent, disk)
-    layouts = [target.final for target in setup.targets]
     plan = setup.plan
+    outputs = _outputs(setup)
+    if rescaling is not None:
+        outputs = [rescaling.output(image) for image in outputs]
     return PredictionForecast(
         model=package.name,
         image=opened[0].name,
         output=config.output,
-        shapes=tuple(
-            dict(zip(layout.axes, layout.shape, strict=True)) for layout in layouts
-        ),
+        shapes=tuple(image.sizes for image in outputs),
         tiles=len(setup.jobs),
         tile_shape=plan.tile_shape,
         halo=plan.halo,
@@ -126,9 +135,18 @@ def forecast_prediction(
         device=runtime.device,
         message=plan.message,
         memory=tile_bytes(math.prod(plan.tile_shape.values()), config.precision),
-        size=sum(target.bytes for target in setup.targets),
+        size=sum(math.prod(image.shape) * image.dtype.itemsize for image in outputs),
         disk=disk,
     )
+
+
+def _outputs(setup: Setup) -> list[Image]:
+    """Return the outputs, of which every pixel is the same number in memory."""
+    layouts = [target.final for target in setup.targets]
+    return [
+        layout.image(np.broadcast_to(np.zeros((), layout.dtype), layout.shape), "")
+        for layout in layouts
+    ]
 
 
 def _result(events: Generator[Event, None, Setup]) -> Setup:

@@ -88,6 +88,8 @@ class TileRunner:
         Test-time augmentation; empty for none.
     part
         Computes the kept part of the outputs alone, where that saves something.
+    wanted
+        Says whether a job is worth computing; None: all are.
     """
 
     network: Network
@@ -101,9 +103,12 @@ class TileRunner:
     smallest: Mapping[str, int] = field(default_factory=dict)
     orientations: Sequence[Orientation] = ()
     part: Callable[[Sequence[np.ndarray | None], Keep], list[np.ndarray]] | None = None
+    wanted: Callable[[Job], bool] | None = None
 
-    def prepare(self, job: Job) -> Prepared:
-        """Read and preprocess the inputs of a job."""
+    def prepare(self, job: Job) -> Prepared | None:
+        """Read and preprocess the inputs of a job, unless nothing of it is wanted."""
+        if self.wanted is not None and not self.wanted(job):
+            return None
         keep = [
             [
                 scaled_core(job.tile[axis], scale, self.matching.sizes[axis])[1]

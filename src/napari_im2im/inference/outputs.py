@@ -257,13 +257,18 @@ def output_paths(path: Path, layouts: Sequence[OutputLayout]) -> list[Path]:
 
 def named_paths(path: Path, names: Sequence[str]) -> list[Path]:
     """Return a path with each name before its suffix; an empty name leaves it."""
-    suffixes = "".join(path.suffixes[-2:]) if path.suffixes else ""
-    if suffixes.split(".")[1:2] not in ([], ["ome"]):
-        suffixes = path.suffix
-    stem = path.name.removesuffix(suffixes)
+    stem, suffixes = split_name(path)
     return [
         path.with_name(f"{stem}_{name}{suffixes}") if name else path for name in names
     ]
+
+
+def split_name(path: Path) -> tuple[str, str]:
+    """Return the name of a file, and its ending such as ``.ome.zarr``."""
+    suffixes = "".join(path.suffixes[-2:]) if path.suffixes else ""
+    if suffixes.split(".")[1:2] not in ([], ["ome"]):
+        suffixes = path.suffix
+    return path.name.removesuffix(suffixes), suffixes
 
 
 def check_paths(paths: Sequence[Path], *, overwrite: bool) -> None:

@@ -45,7 +45,7 @@ class Pipeline(Generic[JobT]):
     Parameters
     ----------
     prepare
-        Reads and preprocesses what a job needs.
+        Reads and preprocesses what a job needs; None where there is nothing to do.
     compute
         Runs the network. `MemoryError` makes it try smaller jobs.
     write
@@ -150,8 +150,8 @@ class Pipeline(Generic[JobT]):
 
     def _compute(self, job: JobT, prepared: Any) -> Iterator[Any]:
         """Yield (job, result, seconds), of smaller jobs where memory is short."""
-        if isinstance(prepared, UnreadableChunkError):
-            yield Done(job, 0.0, str(prepared))
+        if prepared is None or isinstance(prepared, UnreadableChunkError):
+            yield Done(job, 0.0, str(prepared or ""))
             return
         if self.cost(job) <= self._most:
             started = time.perf_counter()

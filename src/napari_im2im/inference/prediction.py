@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from contextlib import closing
 from typing import TYPE_CHECKING, Any
 
 from napari_im2im.errors import ConfigError
@@ -19,6 +20,11 @@ from napari_im2im.inference.loaded import LoadedModel
 from napari_im2im.inference.outputs import check_paths
 from napari_im2im.inference.pipeline import Pipeline, Shrunk
 from napari_im2im.inference.preparation import prepare_prediction
+from napari_im2im.inference.rescaling import (
+    in_image_pixels,
+    in_model_pixels,
+    rescaling_for,
+)
 from napari_im2im.inference.results import ResultWriter
 
 if TYPE_CHECKING:
@@ -102,6 +108,13 @@ def opened_images(config: PredictConfig) -> list[Image]:
     return [open_image(path, axes=config.axes) for path in config.inputs]
 
 
+def opened_mask(config: PredictConfig) -> Image | None:
+    """Return the mask that a job names, unread."""
+    from napari_im2im.images import open_image
+
+    return open_image(config.mask) if config.mask is not None else None
+
+
 def predict_with(
     model: Model,
     runtime: Runtime,
@@ -109,6 +122,7 @@ def predict_with(
     images: Sequence[Image],
     measuring: Network | None = None,
     *,
+    mask: Image | None = None,
     tiles: Tiles | None = None,
 ) -> Generator[Event, None, None]:
     """Predict with a model that is loaded already; see `predict_events`.
@@ -123,15 +137,27 @@ def predict_with(
         As for `predict_events`.
     measuring
         Runs the network in float32 where ``runtime`` has less precision.
+    mask
+        Where a result is wanted; default: where the file of ``config`` says.
     tiles
         Computes the tiles; default: this process.
     """
+    mask = mask or opened_mask(config)
+    if config.rescale:
+        rescaling = rescaling_for(model.inputs, images, config)
+        inner, seen, mask = in_model_pixels(rescaling, config, images, mask)
+        events = predict_with(
+            model, runtime, inner, seen, measuring, mask=mask, tiles=tiles
+        )
+        with closing(events):
+            yield from in_image_pixels(events, rescaling, config)
+        return
     started = time.perf_counter()
     header = _header(config)
     if config.output is not None and not header:
         check_paths([config.output], overwrite=config.overwrite)
     setup = yield from prepare_prediction(
-        model, runtime, config, images, header, measuring
+        model, runtime, config, images, header, measuring, mask
     )
     if config.output is not None and not header:
         needed = sum(target.disk_bytes for target in setup.targets)

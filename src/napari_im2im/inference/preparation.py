@@ -29,6 +29,7 @@ from napari_im2im.inference.outputs import (
 )
 from napari_im2im.inference.planning import Plan, most_pixels
 from napari_im2im.inference.results import Target, split_steps
+from napari_im2im.inference.selection import Selection
 from napari_im2im.inference.setup import Model, Setup
 from napari_im2im.inference.statistics import WholeTensor, bind_steps
 from napari_im2im.inference.steps import (
@@ -60,6 +61,7 @@ def prepare_prediction(
     images: Sequence[Image],
     header: Mapping[str, Any],
     measuring: Network | None = None,
+    mask: Image | None = None,
 ) -> Generator[Event, None, Setup]:
     """Look at the image and the model, and choose the tiles.
 
@@ -73,6 +75,8 @@ def prepare_prediction(
         Of the interrupted job that is resumed, else empty: its tiles are kept.
     measuring
         Runs the network in float32 where ``runtime`` has less precision.
+    mask
+        Where a result is wanted, of the size of the first image; None: everywhere.
 
     Yields
     ------
@@ -109,6 +113,7 @@ def prepare_prediction(
         orientations=_orientations(config, plan),
         heads=heads,
         part=cutting.part(plan),
+        wanted=_selection(config, matching, mask),
         smaller=cutting.smaller(plan),
         smallest={axis: 2 * overlap for axis, overlap in plan.overlap.items()},
     )
@@ -209,6 +214,15 @@ def _preprocessing(
     ]
 
 
+def _selection(
+    config: PredictConfig, matching: Matching, mask: Image | None
+) -> Selection | None:
+    skip_empty = config.empty == "skip"
+    if mask is None and not skip_empty:
+        return None
+    return Selection(matching, mask, skip_empty)
+
+
 def _orientations(config: PredictConfig, plan: Plan) -> list[Orientation]:
     if not config.test_time_augmentation:
         return []
@@ -266,6 +280,8 @@ def _targets(
         if step is not None:
             tail = [*tail, step]
             final = classes_layout(layout, step, matching.groups)
+        if config.output_type is not None and final.metadata["kind"] == "intensity":
+            final = replace(final, dtype=np.dtype(config.output_type))
         needs_all = bool(plan.overlap) or any(map(_needs_all, tail))
         targets.append(
             Target(

@@ -166,7 +166,7 @@ class Target:
         self.array[key] = self._cast(apply(self._tail, pixels))
 
     def _cast(self, pixels: np.ndarray) -> np.ndarray:
-        return self.final.to_image(pixels).astype(self.final.dtype, copy=False)
+        return saturated(self.final.to_image(pixels), self.final.dtype)
 
     def separate(self, config: PredictConfig) -> Iterator[tuple[int, int]]:
         """Make objects of the channels; yield how much is done, and of how much."""
@@ -213,7 +213,7 @@ class Target:
                     parts["channel"] = slice(channels[0], channels[-1] + 1)
                 key = tuple(parts[axis] for axis in layout.axes)
                 pixels = _in_order(pixels, source.order, layout.axes)
-                self.array[key] = pixels.astype(layout.dtype, copy=False)
+                self.array[key] = saturated(pixels, layout.dtype)
 
     def close(self, *, overwrite: bool) -> Any:
         """Complete the file; return the data of the output image."""
@@ -231,6 +231,18 @@ class Target:
         if self._raw_store is not None and self._raw_store.exists():
             shutil.rmtree(self._raw_store)
         return self.array
+
+
+def saturated(pixels: np.ndarray, dtype: np.dtype[Any]) -> np.ndarray:
+    """Return pixels in another data type: rounded to integers, and cut off at its ends.
+
+    A plain conversion would wrap round.
+    """
+    if dtype.kind in "iu" and pixels.dtype.kind == "f":
+        pixels = np.clip(np.rint(pixels), np.iinfo(dtype).min, np.iinfo(dtype).max)
+    elif dtype == np.float16:
+        pixels = np.clip(pixels, np.finfo(dtype).min, np.finfo(dtype).max)
+    return pixels.astype(dtype, copy=False)
 
 
 def _group(group: int, channels: int) -> tuple[int, ...]:

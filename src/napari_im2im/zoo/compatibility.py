@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from napari_im2im.errors import ModelError
 from napari_im2im.images.image import AXES, SPATIAL_AXES
-from napari_im2im.images.units import SYMBOLS, spell_out
+from napari_im2im.images.units import SYMBOLS, in_meters, spell_out
 from napari_im2im.inference.geometry import model_geometry
 from napari_im2im.inference.steps import check_steps
 from napari_im2im.inference.whole_steps import check_libraries
@@ -25,15 +25,6 @@ if TYPE_CHECKING:
     from napari_im2im.models.package import Architecture, ModelPackage
     from napari_im2im.models.tensors import AxisSpec, TensorSpec
 
-_METERS = {
-    "picometer": 1e-12,
-    "angstrom": 1e-10,
-    "nanometer": 1e-9,
-    "micrometer": 1e-6,
-    "millimeter": 1e-3,
-    "centimeter": 1e-2,
-    "meter": 1.0,
-}
 
 _LARGEST_RATIO = 1.5
 """Ratio of pixel sizes up to which a model is taken to suit an image."""
@@ -254,8 +245,8 @@ def _pixel_size_obstacles(tensor: TensorSpec, image: Image) -> Iterator[str]:
     for axis in tensor.axes:
         if axis.name not in SPATIAL_AXES or axis.pixel_size is None:
             continue
-        theirs = _in_meters(image.scale.get(axis.name), image.units.get(axis.name))
-        ours = _in_meters(axis.pixel_size, axis.unit)
+        theirs = in_meters(image.scale.get(axis.name), image.units.get(axis.name))
+        ours = in_meters(axis.pixel_size, axis.unit)
         if theirs is None or ours is None:
             continue
         ratio = theirs / ours
@@ -267,11 +258,6 @@ def _pixel_size_obstacles(tensor: TensorSpec, image: Image) -> Iterator[str]:
                 f"({_pixel_size(image.scale[axis.name], image.units[axis.name])}, "
                 f"{_pixel_size(axis.pixel_size, str(axis.unit))})."
             )
-
-
-def _in_meters(size: float | None, unit: str | None) -> float | None:
-    factor = _METERS.get(spell_out(unit) or "")
-    return None if size is None or factor is None else size * factor
 
 
 def _pixel_size(size: float, unit: str) -> str:

@@ -78,18 +78,21 @@ class OpenVinoRuntime:
 
     def share(self) -> float:
         """Return the share of the cost that `part` can't save; see `PartialRuntime`."""
-        if self._partial is None:
-            self._partial = partial_network(self._model, self._package, self._hints)
-        return self._partial.share
+        return self._cropping().share
 
     def part(
         self, inputs: Sequence[np.ndarray | None], keep: Sequence[Sequence[slice]]
     ) -> list[np.ndarray]:
         """Run the network for a part of its results; see `PartialRuntime`."""
-        assert self._partial is not None
-        crops, parts = self._partial.crops(keep)
-        results = self._run(self._partial.compiled, inputs, crops)
+        partial = self._cropping()
+        crops, parts = partial.crops(keep)
+        results = self._run(partial.compiled, inputs, crops)
         return [result[part] for result, part in zip(results, parts, strict=True)]
+
+    def _cropping(self) -> PartialNetwork:
+        if self._partial is None:
+            self._partial = partial_network(self._model, self._package, self._hints)
+        return self._partial
 
     def _run(
         self,
