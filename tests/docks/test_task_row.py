@@ -66,9 +66,12 @@ def test_labels_offer_to_segment(
     assert "cells is a Labels layer" in sentences(dock)[0]
     press(dock, "Segment")
     assert sentences(dock)[0].startswith("Segment: learns cells from phase (64 × 64)")
+    assert "Where cells is 0 (80%), background is learned." in sentences(dock)[1]
+    press(dock, "Ignore 0")
     dock.run()
     qtbot.waitUntil(lambda: not dock.running, timeout=10_000)
     assert job.config.task == "semantic"
+    assert job.config.semantic.ignore == 0
     assert job.pairs[0][1].dtype == np.int32
     assert load_settings()["train"]["task"] == "semantic"
 

@@ -18,6 +18,9 @@ _SEGMENT = Fix("Segment", "task", "semantic")
 _SEPARATE = Fix("Separate objects", "task", "instances")
 _PREDICT = Fix("Predict an image", "task", "image")
 
+_MOSTLY = 0.5
+"""Part of the pixels from which on 0 may mean that nobody labelled them."""
+
 _FEW = 4
 """Values up to which an image looks like a mask."""
 
@@ -93,8 +96,10 @@ def _advise_blended(
 def _advise_classes(
     target: Image, config: TrainConfig, facts: LabelFacts
 ) -> list[Advice]:
-    if facts.count <= MOST_CLASSES or config.semantic.foreground:
+    if config.semantic.foreground:
         return []
+    if facts.count <= MOST_CLASSES:
+        return _advise_strokes(target, config, facts)
     fix = Fix("Foreground only", "option", ("semantic.foreground", True))
     text = f"{target.name} has {facts.count} labels, as many as objects have."
     return [Advice(text, "stop", (_SEPARATE, fix))]
@@ -109,3 +114,17 @@ def _advise_objects(target: Image, facts: LabelFacts) -> list[Advice]:
         "apart then: give each its own (connected components)."
     )
     return [Advice(text, "warning", (_SEGMENT,))]
+
+
+def _advise_strokes(
+    target: Image, config: TrainConfig, facts: LabelFacts
+) -> list[Advice]:
+    """Ask what 0 means where two other labels and much of it are there."""
+    if config.semantic.ignore is not None or facts.count < 3 or facts.empty < _MOSTLY:
+        return []
+    fix = Fix("Ignore 0", "option", ("semantic.ignore", 0))
+    text = (
+        f"Where {target.name} is 0 ({facts.empty:.0%}), background is learned. Was it "
+        "just not labelled?"
+    )
+    return [Advice(text, "warning", (fix,))]

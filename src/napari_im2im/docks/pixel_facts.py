@@ -27,11 +27,13 @@ PROBED_PIXELS = 2_000_000
 class LabelFacts:
     """What a sample of whole numbers shows, which may be labels.
 
-    ``common`` are those that areas have (`likely_classes`), and ``blended`` says that
-    they look like a picture (`is_blended`).
+    ``empty`` is the part of the pixels that are 0, ``common`` are the numbers that
+    areas have (`likely_classes`), and ``blended`` says that they look like a picture
+    (`is_blended`).
     """
 
     count: int
+    empty: float
     common: tuple[int, ...]
     blended: bool
 
@@ -78,8 +80,13 @@ def probe_pixels(image: Image) -> PixelFacts:
 
 
 def _label_facts(pixels: np.ndarray) -> LabelFacts:
-    count = len(count_labels(pixels))
-    return LabelFacts(count, likely_classes(pixels), is_blended(pixels))
+    counts = count_labels(pixels)
+    return LabelFacts(
+        count=len(counts),
+        empty=counts.get(0, 0) / pixels.size,
+        common=likely_classes(pixels),
+        blended=is_blended(pixels),
+    )
 
 
 def _probed_region(sizes: Mapping[str, int]) -> dict[str, slice]:
