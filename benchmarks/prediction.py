@@ -24,14 +24,25 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from tiling_peers import (
+    Bench,
+    Run,
+    bioimageio_core,
+    cropped_tiles,
+    dask_overlap,
+    monai,
+    padded_tiles,
+    whole,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
 
 FEATURES = (32, 32, 64, 128, 256, 32)
-Network = Callable[[np.ndarray], np.ndarray]
 
 
 def train(dimensions: str, data: Path, model: Path, steps: int) -> None:
@@ -67,65 +78,6 @@ def train(dimensions: str, data: Path, model: Path, steps: int) -> None:
                 shutil.copytree(event.package, model, dirs_exist_ok=True)
 
 
-class Bench:
-    """One model and one image, for one tool."""
-
-    def __init__(self, model: Path, folder: Path) -> None:
-        from napari_im2im.models.package import load_package
-
-        self.folder = folder
-        self.package = load_package(model)
-        self.source = folder / "image.zarr"
-        plan = folder / "plan.json"
-        self.plan = json.loads(plan.read_text()) if plan.exists() else {}
-        self.axes = self.package.inputs[0].axis_names[2:]
-
-    def image(self) -> Any:
-        from napari_im2im.images.reading import open_image
-
-        return open_image(self.source)
-
-    def pixels(self) -> np.ndarray:
-        """Return the image, preprocessed, with the axes of the model."""
-        from napari_im2im.inference.steps import apply, bind
-
-        spec = self.package.inputs[0]
-        pixels = self.image().read(axes=spec.axis_names)
-        return apply([bind(step, spec.axis_names) for step in spec.steps], pixels)
-
-    def finished(self, result: np.ndarray) -> np.ndarray:
-        from napari_im2im.inference.steps import apply, bind
-
-        spec = self.package.outputs[0]
-        return apply([bind(step, spec.axis_names) for step in spec.steps], result)
-
-    def torch_network(self) -> Any:
-        from napari_im2im.models.runtimes.torch_engine import load_network
-
-        return load_network(self.package).eval()
-
-    def tile(self) -> tuple[int, ...]:
-        return tuple(self.plan["tile"][axis] for axis in self.axes)
-
-    def halo(self) -> tuple[int, ...]:
-        return tuple(max(self.plan["radius"][axis]) for axis in self.axes)
-
-
-Run = Callable[[], np.ndarray]
-
-
-def whole(bench: Bench) -> Run:
-    import torch
-
-    network = bench.torch_network()
-
-    def run() -> np.ndarray:
-        with torch.inference_mode():
-            return bench.finished(network(torch.from_numpy(bench.pixels())).numpy())
-
-    return run
-
-
 def ours(bench: Bench, engine: str = "auto", **options: Any) -> Run:
     import zarr
 
@@ -142,9 +94,11 @@ def ours(bench: Bench, engine: str = "auto", **options: Any) -> Run:
         for event in predict_with(bench.package, runtime, config, [bench.image()]):
             if isinstance(event, PredictionStarted):
                 plan = {"tile": dict(event.tile_shape), "halo": dict(event.halo)}
-                known = bench.package.config["receptive_field"]["radius"]
-                plan |= {"radius": known, "tiles": event.tiles, "engine": event.engine}
-                (bench.folder / "plan.json").write_text(json.dumps(plan))
+                plan |= {"tiles": event.tiles, "engine": event.engine}
+                sys.stderr.write(f"{plan}\n")
+                # All others get the tile of the first run with default settings.
+                if not bench.plan and engine == "auto" and not options:
+                    (bench.folder / "plan.json").write_text(json.dumps(plan))
         return np.asarray(zarr.open_group(output, mode="r")["0"][...])[None]
 
     return run
@@ -174,123 +128,16 @@ def pure_openvino(bench: Bench) -> Run:
     return run
 
 
-def monai(bench: Bench, overlap: float, mode: str) -> Run:
-    import torch
-    from monai.inferers import sliding_window_inference
-
-    network, tile = bench.torch_network(), bench.tile()
-
-    def run() -> np.ndarray:
-        with torch.inference_mode():
-            result = sliding_window_inference(
-                torch.from_numpy(bench.pixels()),
-                tile,
-                1,
-                network,
-                overlap=overlap,
-                mode=mode,
-            )
-        return bench.finished(result.numpy())
-
-    return run
-
-
-def dask_overlap(bench: Bench) -> Run:
-    import dask.array as da
-    import torch
-
-    network, tile, halo = bench.torch_network(), bench.tile(), bench.halo()
-    depth = {i: -(-h // 16) * 16 for i, h in enumerate(halo)}
-    chunks = tuple(
-        max(64, t - 2 * d) for t, d in zip(tile, depth.values(), strict=True)
-    )
-
-    def forward(block: np.ndarray) -> np.ndarray:
-        with torch.inference_mode():
-            return network(torch.from_numpy(np.array(block[None, None]))).numpy()[0, 0]
-
-    def run() -> np.ndarray:
-        pixels = bench.pixels()[0, 0]
-        small = [min(c, n) for c, n in zip(chunks, pixels.shape, strict=True)]
-        depths = {i: d if small[i] < pixels.shape[i] else 0 for i, d in depth.items()}
-        lazy = da.from_array(pixels, chunks=tuple(small))
-        result = lazy.map_overlap(
-            forward, depth=depths, boundary="none", dtype=np.float32, meta=pixels[:0]
-        ).compute(scheduler="single-threaded")
-        return bench.finished(np.asarray(result)[None, None])
-
-    return run
-
-
-def bioimageio_core(bench: Bench, block: int | None) -> Run:
-    from bioimageio.core import create_prediction_pipeline
-    from bioimageio.core.digest_spec import create_sample_for_model
-
-    description = bench.package.description
-    pipeline = create_prediction_pipeline(
-        description,
-        weight_format="pytorch_state_dict",
-        default_blocksize_parameter=block or 10,
-    )
-
-    def run() -> np.ndarray:
-        raw = bench.image().read(axes=bench.package.inputs[0].axis_names)
-        sample = create_sample_for_model(
-            description, inputs={str(description.inputs[0].id): raw}
-        )
-        result = pipeline.predict_sample_with_blocking(sample)
-        return np.asarray(next(iter(result.members.values())).data)
-
-    return run
-
-
-def cropped_tiles(bench: Bench) -> Run:
-    """The tiling of CAREamics: an overlap of 48, halved; the last tile is shifted."""
-    import torch
-
-    network = bench.torch_network()
-    overlap = 48
-
-    def starts(size: int, tile: int) -> list[int]:
-        if size <= tile:
-            return [0]
-        found = list(range(0, size - tile, tile - overlap))
-        return [*found, size - tile]
-
-    def run() -> np.ndarray:
-        pixels = bench.pixels()
-        sizes = pixels.shape[2:]
-        tile = [min(t, n) for t, n in zip(bench.tile(), sizes, strict=True)]
-        tile = [min(t, 512) for t in tile]
-        result = np.empty_like(pixels)
-        every = [starts(n, t) for n, t in zip(sizes, tile, strict=True)]
-        for index in np.ndindex(*map(len, every)):
-            key, inner, outer = [], [], []
-            for axis, i in enumerate(index):
-                start, size, length = every[axis][i], sizes[axis], tile[axis]
-                low = start + overlap // 2 if start else 0
-                high = start + length - overlap // 2 if start + length < size else size
-                key.append(slice(start, start + length))
-                outer.append(slice(low, high))
-                inner.append(slice(low - start, high - start))
-            with torch.inference_mode():
-                part = torch.from_numpy(np.array(pixels[(0, 0, *key)])[None, None])
-                result[(0, 0, *outer)] = network(part).numpy()[(0, 0, *inner)]
-        return bench.finished(result)
-
-    return run
-
-
 TOOLS: dict[str, Callable[[Bench], Run]] = {
     "whole forward (PyTorch)": whole,
     "napari-im2im": ours,
-    "napari-im2im, halo exact": lambda bench: ours(bench, halo="exact"),
     "napari-im2im, torch": lambda bench: ours(bench, engine="torch"),
     "OpenVINO without halo": pure_openvino,
     "MONAI 0.25": lambda bench: monai(bench, 0.25, "constant"),
     "MONAI 0.5 gaussian": lambda bench: monai(bench, 0.5, "gaussian"),
     "dask map_overlap": dask_overlap,
     "CAREamics tiling": cropped_tiles,
+    "BiaPy tiling": padded_tiles,
     "bioimageio.core default": lambda bench: bioimageio_core(bench, None),
     "bioimageio.core best": lambda bench: bioimageio_core(bench, 60),
 }
@@ -356,7 +203,7 @@ def run_all(
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         make_image(model, data, size, folder / "image.zarr")
-        found: dict[str, list[dict[str, float]]] = {tool: [] for tool in tools}
+        found: dict[str, dict[int, dict[str, float]]] = {tool: {} for tool in tools}
         for number in range(rounds):
             first = list(tools[:2])
             rest = list(tools[2:])
@@ -369,28 +216,36 @@ def run_all(
                     sys.stderr.write(f"{tool} failed: {done.stderr[-600:]}\n")
                     continue
                 took = json.loads(done.stdout.splitlines()[-1])
-                found[tool].append(took)
+                found[tool][number] = took
                 sys.stderr.write(f"{number} {tool} {took}\n")
         print((folder / "plan.json").read_text())
         print(table(found))
 
 
-def table(found: dict[str, list[dict[str, float]]]) -> str:
+def table(found: dict[str, dict[int, dict[str, float]]]) -> str:
     whole_runs = next(iter(found.values()))
     rows = [
-        "| tool | CPU s | speed-up | peak GB | largest difference (std) |",
-        "|---|---|---|---|---|",
+        "| tool | CPU s | wall s | times whole | peak GB | difference (std) |",
+        "|---|---|---|---|---|---|",
     ]
     for tool, runs in found.items():
         if not runs:
-            rows.append(f"| {tool} | failed | | | |")
+            rows.append(f"| {tool} | failed | | | | |")
             continue
-        ratios = [w["cpu"] / r["cpu"] for w, r in zip(whole_runs, runs, strict=False)]
-        cpu = statistics.median(r["cpu"] for r in runs)
-        peak = statistics.median(r["peak"] for r in runs) / 1e9
-        worst = max(r["difference"] for r in runs)
-        ratio = statistics.median(ratios)
-        rows.append(f"| {tool} | {cpu:.1f} | {ratio:.2f} | {peak:.2f} | {worst:.1e} |")
+        ratio = statistics.median(
+            whole_runs[number]["cpu"] / run["cpu"]
+            for number, run in runs.items()
+            if number in whole_runs
+        )
+        cpu, wall, peak = (
+            statistics.median(run[key] for run in runs.values())
+            for key in ("cpu", "wall", "peak")
+        )
+        worst = max(run["difference"] for run in runs.values())
+        rows.append(
+            f"| {tool} | {cpu:.1f} | {wall:.1f} | {ratio:.2f} | {peak / 1e9:.2f} | "
+            f"{worst:.1e} |"
+        )
     return "\n".join(rows)
 
 
