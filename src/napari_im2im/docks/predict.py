@@ -57,11 +57,15 @@ OPTIONS = {
     "precision": "Precision",
     "tile": "Tile",
     "halo": "Halo",
+    "overlap": "Overlap",
     "tolerance": "Tolerance",
     "batch_size": "Batch",
     "test_time_augmentation": "Mean over flips",
+    "rescale": "Rescale to the model",
+    "output_type": "Output type",
     "statistics": "Statistics",
     "unreadable": "Unreadable parts",
+    "empty": "Empty parts",
     "output": "Write to",
 }
 

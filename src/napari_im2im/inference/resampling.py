@@ -168,7 +168,8 @@ def _weighted(
         (column,) = index.T
         if len(column) == pixels.shape[axis] and (np.diff(column) == 1).all():
             return pixels
-        return np.take(pixels, column, axis)
+        taken: np.ndarray = np.take(pixels, column, axis)
+        return taken
     shape = [1] * pixels.ndim
     shape[axis] = len(index)
     total: np.ndarray | None = None
