@@ -16,15 +16,20 @@ from napari_im2im.errors import TrustError
 from napari_im2im.models import conversion
 from napari_im2im.models.conversion import (
     FILES,
-    OPSET,
     convert_weights,
     input_shapes,
     write_formats,
-    write_torchscript,
 )
+from napari_im2im.models.exporters import OPSET, write_torchscript
 from napari_im2im.models.package import ModelPackage, load_package
 from napari_im2im.models.runtimes.torch_engine import load_network
-from packages import write_tiny_package
+from packages import (
+    STEPPED,
+    random_image,
+    tensor,
+    write_custom_package,
+    write_tiny_package,
+)
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -145,3 +150,29 @@ def example(package: ModelPackage, steps: int, batch: int = 1) -> torch.Tensor:
     (shape,) = input_shapes(package.inputs, steps)
     generator = torch.Generator().manual_seed(steps)
     return torch.randn((batch, *shape[1:]), generator=generator)
+
+
+class WithVector(torch.nn.Module):
+    """Returns the mean brightness before an image."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.convolution = torch.nn.Conv2d(1, 1, 3, padding=1)
+
+    def forward(self, image: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        return image.mean((2, 3)), self.convolution(image)
+
+
+def test_an_output_that_is_no_image_keeps_its_name(tmp_path: Path) -> None:
+    folder = write_custom_package(
+        tmp_path / "model",
+        WithVector(),
+        [tensor("image", STEPPED)],
+        [tensor("brightness", {}), tensor("out", {"y": "image", "x": "image"})],
+        [random_image(1, 1, 24, 32)],
+    )
+    package = load_package(folder)
+    (converted,) = write_formats(package, ["onnx"], tmp_path)
+    assert not converted.reason
+    session = ort.InferenceSession(str(tmp_path / "weights.onnx"))
+    assert [output.name for output in session.get_outputs()] == ["brightness", "out"]

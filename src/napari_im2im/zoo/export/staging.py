@@ -11,7 +11,6 @@ import numpy as np
 
 from napari_im2im.errors import ModelError
 from napari_im2im.models.archive import sha256_of
-from napari_im2im.models.conversion import OPSET
 from napari_im2im.models.cover import cover_png
 from napari_im2im.models.describing import (
     COVER_NAME,
@@ -19,6 +18,7 @@ from napari_im2im.models.describing import (
     DOCUMENTATION_NAME,
     ENVIRONMENT_NAME,
 )
+from napari_im2im.models.exporters import OPSET
 from napari_im2im.models.self_contained import source_file
 from napari_im2im.models.writing import environment
 from napari_im2im.zoo.export.documentation import write_documentation
