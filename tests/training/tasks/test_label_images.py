@@ -2,16 +2,20 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from scipy.ndimage import gaussian_filter
 from skimage.draw import disk
 
 from napari_im2im.errors import DataError
 from napari_im2im.images.image import Image
+from napari_im2im.training.tasks import label_images
 from napari_im2im.training.tasks.label_images import (
     check_label_image,
     count_labels,
     is_blended,
     likely_classes,
+    slabs,
 )
 
 
@@ -69,3 +73,16 @@ def test_the_classes_of_a_smooth_mask_are_found():
     labels[20:40, 20:40] = 255
     rims = gaussian_filter(labels, 1).round().astype(np.uint8)
     assert likely_classes(rims) == (0, 128, 255)
+
+
+@given(st.integers(1, 40), st.sampled_from([(64, 48), (3, 20, 30), (2, 3, 9, 11)]))
+def test_parts_say_what_the_whole_says(size, shape):
+    random = np.random.default_rng(0)
+    coarse = random.integers(-3, 9, shape).astype(np.int16)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(label_images, "_PART", size)
+        counts = count_labels(coarse)
+        parts = [coarse[:, part] for part in slabs(shape)]
+    values, numbers = np.unique(coarse, return_counts=True)
+    assert counts == dict(zip(values.tolist(), numbers.tolist(), strict=True))
+    np.testing.assert_array_equal(np.concatenate(parts, axis=1), coarse)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+from collections import Counter
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -9,7 +11,7 @@ import numpy as np
 from napari_im2im.errors import DataError
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
     from napari_im2im.images.image import Image
 
@@ -19,6 +21,9 @@ MOST_CLASSES = 32
 
 _COMMON = 0.01
 """Part of the pixels from which on a value is taken for that of a class."""
+
+_PART = 1 << 22
+"""Pixels that are looked at together."""
 
 _FEW_LABELS = 8
 """Labels that may be scattered pixels, as a point annotation is."""
@@ -59,10 +64,17 @@ def check_label_image(image: Image, channels: Sequence[int] | None = None) -> No
 
 
 def count_labels(labels: np.ndarray) -> dict[int, int]:
-    """Return how many pixels each label of an integer or bool array has."""
-    values, numbers = _numbered(labels)
-    counts = np.bincount(numbers.ravel(), minlength=len(values))
-    return {int(v): int(n) for v, n in zip(values, counts, strict=True) if n}
+    """Return how many pixels each label of an integer or bool array has.
+
+    Like all of this file, it looks at a part of the array after the other.
+    """
+    found: Counter[int] = Counter()
+    for part in _parts(labels):
+        values, numbers = _numbered(part)
+        counts = np.bincount(numbers.ravel(), minlength=len(values))
+        at = np.flatnonzero(counts)
+        found.update(dict(zip(values[at].tolist(), counts[at].tolist(), strict=True)))
+    return dict(found)
 
 
 def is_blended(labels: np.ndarray) -> bool:
@@ -75,20 +87,41 @@ def is_blended(labels: np.ndarray) -> bool:
     Parameters
     ----------
     labels
-        Array ``([z,] y, x)``.
+        Array ``(..., y, x)``; most of its planes decide.
     """
-    counts, solid = _solid(labels)
-    found = counts > 0
-    many = np.count_nonzero(found) > _FEW_LABELS
-    return bool(many and solid[found].mean() < 0.5)
+    votes = []
+    for part in _parts(labels):
+        counts, solid = _solid(part)
+        found = counts > 0
+        if np.count_nonzero(found) > _FEW_LABELS:
+            votes.append(solid[found].mean() < 0.5)
+    return bool(votes) and bool(np.mean(votes) > 0.5)
 
 
 def likely_classes(labels: np.ndarray) -> tuple[int, ...]:
     """Return the values that areas have, and not only rims, in ascending order."""
-    values, _ = _numbered(labels)
-    counts, solid = _solid(labels)
-    kept = values[solid & (counts >= _COMMON * labels.size)]
-    return tuple(map(int, kept))
+    pixels: Counter[int] = Counter()
+    for part in _parts(labels):
+        values, _ = _numbered(part)
+        counts, solid = _solid(part)
+        kept = dict(zip(values[solid].tolist(), counts[solid].tolist(), strict=True))
+        pixels.update(kept)
+    return tuple(sorted(v for v, n in pixels.items() if n >= _COMMON * labels.size))
+
+
+def slabs(shape: Sequence[int]) -> Iterator[slice]:
+    """Yield parts along z or y of images ``(c, [z,] y, x)`` that fit in memory."""
+    step = max(1, _PART // max(1, math.prod(shape[2:])))
+    for start in range(0, shape[1], step):
+        yield slice(start, start + step)
+
+
+def _parts(labels: np.ndarray) -> Iterator[np.ndarray]:
+    """Yield the planes ``(y, x)`` of an array, large ones in strips."""
+    rows = max(1, _PART // max(1, labels.shape[-1]))
+    for at in np.ndindex(labels.shape[:-2]):
+        for start in range(0, labels.shape[-2], rows):
+            yield np.asarray(labels[at][start : start + rows])
 
 
 def _solid(labels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

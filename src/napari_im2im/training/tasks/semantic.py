@@ -16,6 +16,7 @@ from napari_im2im.training.tasks.label_images import (
     MOST_CLASSES,
     count_labels,
     is_blended,
+    slabs,
 )
 from napari_im2im.training.tasks.task import Task
 
@@ -92,7 +93,7 @@ class SemanticTask(Task):
     def _check_labels(self, sample: Sample) -> None:
         if self.config.semantic.values:
             return
-        if any(is_blended(channel) for channel in sample.target):
+        if is_blended(sample.target):
             found = len(count_labels(sample.target))
             raise DataError(
                 f"The target of {sample.name} has {found} different values, most of "
@@ -134,18 +135,11 @@ class SemanticTask(Task):
     def _classes_of_masks(self, samples: Sequence[Sample]) -> Classes:
         covered = True
         for sample in samples:
-            for name, mask in zip(
-                self.layout.target_channels, sample.target, strict=True
-            ):
-                if len(count_labels(mask)) > 2 + (
-                    self.config.semantic.ignore is not None
-                ):
-                    raise DataError(
-                        f"The mask {name} of {sample.name} has more than two values, "
-                        "but with several targets each is the mask of one class: save "
-                        "masks of 0 and 255, or choose a single labels image."
-                    )
-            covered = covered and bool((sample.target > 0).any(axis=0).all())
+            self._check_masks(sample)
+            covered = covered and all(
+                (sample.target[:, part] > 0).any(axis=0).all()
+                for part in slabs(sample.target.shape)
+            )
         names = self.layout.target_channels
         if not covered:
             names = (_BACKGROUND, *names)
@@ -159,14 +153,23 @@ class SemanticTask(Task):
         names = tuple(config.classes) or names
         return Classes(names, tuple(range(covered, len(names) + covered)))
 
+    def _check_masks(self, sample: Sample) -> None:
+        most = 2 if self.config.semantic.ignore is None else 3
+        for name, mask in zip(self.layout.target_channels, sample.target, strict=True):
+            if len(count_labels(mask)) > most:
+                raise DataError(
+                    f"The mask {name} of {sample.name} has more than two values, but "
+                    "with several targets each is the mask of one class: save masks of "
+                    "0 and 255, or choose a single labels image."
+                )
+
     def learn(self, samples: Sequence[Sample], start: Start | None) -> list[str]:
         """Say how common each class is."""
         names = self.classes.names
         counts = np.zeros(len(names), np.int64)
         for sample in samples:
-            index, counted = self._encode(sample.target[None], None)
-            pixels = index if counted is None else index[counted > 0]
-            counts += np.bincount(pixels.ravel(), minlength=len(names))
+            for part in slabs(sample.target.shape):
+                counts += self._count(sample, part)
         missing = [name for name, count in zip(names, counts, strict=True) if not count]
         if missing:
             raise DataError(
@@ -179,6 +182,13 @@ class SemanticTask(Task):
         )
         return [f"{len(names)} classes: {parts}."]
 
+    def _count(self, sample: Sample, part: slice) -> np.ndarray:
+        """Return how many pixels of a part that count each class has."""
+        weight = None if sample.weight is None else sample.weight[None, :, part]
+        index, counted = self.encode(sample.target[None, :, part], weight)
+        pixels = index if counted is None else index[counted > 0]
+        return np.bincount(pixels.ravel(), minlength=len(self.classes.names))
+
     def fingerprint(self) -> list[list[float]]:
         """Return the labels of the classes."""
         return [list(map(float, self.classes.values))]
@@ -187,11 +197,6 @@ class SemanticTask(Task):
         self, target: np.ndarray, weight: np.ndarray | None
     ) -> tuple[np.ndarray, np.ndarray | None]:
         """Return the number of each pixel's class ``(batch, 1, [z,] y, x)``, uint8."""
-        return self._encode(target, weight)
-
-    def _encode(
-        self, target: np.ndarray, weight: np.ndarray | None
-    ) -> tuple[np.ndarray, np.ndarray | None]:
         config = self.config.semantic
         if self._masks:
             # The channel that is painted last, counted from 1; 0 where there is none.
@@ -230,7 +235,7 @@ class SemanticTask(Task):
         weights: np.ndarray | None,
     ) -> dict[str, float]:
         """Measure Dice and IoU of each class."""
-        truth, counted = self._encode(targets, weights)
+        truth, counted = self.encode(targets, weights)
         guess = torch.from_numpy(_winner(predictions.numpy()))
         return class_metrics(
             guess,
@@ -273,7 +278,7 @@ class SemanticTask(Task):
 
     def preview_target(self, target: np.ndarray) -> np.ndarray:
         """Return the number of each pixel's class."""
-        shown: np.ndarray = self._encode(target[None], None)[0][0]
+        shown: np.ndarray = self.encode(target[None], None)[0][0]
         return shown
 
 
