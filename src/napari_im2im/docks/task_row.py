@@ -20,6 +20,7 @@ TASK_OPTIONS = {
     "semantic.ignore": "Ignore label",
     "instances.distance": "Learn distance",
     "instances.boundary": "Boundary width",
+    "instances.touching": "Weight between",
     "instances.smallest": "Smallest object",
     "embedding.foreground_weight": "Foreground weight",
     "embedding.smallest": "Smallest object",

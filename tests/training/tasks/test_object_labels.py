@@ -14,6 +14,7 @@ from napari_im2im.training.tasks.object_labels import (
     check_objects,
     encode_boundaries,
     measure_objects,
+    pixels_between,
 )
 
 
@@ -62,6 +63,13 @@ def test_touching_objects_have_a_boundary_between_them():
     labels = np.repeat([[0, 1, 1, 1, 2, 2, 2, 0]], 6, axis=0)
     boundary = boundary_pixels(labels, (1, 1))
     np.testing.assert_array_equal(boundary, [[0, 1, 0, 1, 1, 0, 1, 0]] * 6)
+
+
+def test_pixels_between_neighbours_are_found():
+    row = np.repeat([[0, 1, 1, 1, 1, 2, 2, 2, 0, 0, 3, 3, 0, 0, 0, 0]], 3, axis=0)
+    between = pixels_between(row, (1, 1))[0].nonzero()[0]
+    assert between.tolist() == [3, 4, 5, 6, 8, 9]
+    assert not pixels_between(row.T[:, :1], (10, 1)).any()
 
 
 def test_thick_slices_keep_an_inside():

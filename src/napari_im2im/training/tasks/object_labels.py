@@ -25,6 +25,9 @@ _ANISOTROPIC = 3.0
 """Spacing, in that of the finest axis, above which an axis has no boundaries to the
 background: they would fill an object of few planes."""
 
+_NEAR = 2
+"""Pixels of the finest axis within which objects are neighbours."""
+
 
 @dataclass(frozen=True)
 class ObjectSizes:
@@ -162,6 +165,24 @@ def boundary_pixels(labels: np.ndarray, spacing: Sequence[float]) -> np.ndarray:
         view[1:] |= differ
         view[:-1] |= differ
     return mask & (labels > 0)
+
+
+def pixels_between(labels: np.ndarray, spacing: Sequence[float]) -> np.ndarray:
+    """Return the pixels that have two objects within two pixels of the finest axis.
+
+    Parameters
+    ----------
+    labels
+        Objects ``([z,] y, x)``, 0 for the background.
+    spacing
+        Size of a pixel along each axis, in any unit.
+    """
+    size = [2 * int(_NEAR * min(spacing) / along) + 1 for along in spacing]
+    beyond = labels.max(initial=0) + 1
+    largest = ndimage.maximum_filter(labels, size)
+    smallest = ndimage.minimum_filter(np.where(labels > 0, labels, beyond), size)
+    between: np.ndarray = (largest > 0) & (smallest < largest)
+    return between
 
 
 def encode_boundaries(

@@ -16,6 +16,7 @@ from napari_im2im.training.tasks.object_labels import (
     check_objects,
     encode_boundaries,
     measure_objects,
+    pixels_between,
 )
 from napari_im2im.training.tasks.task import Task
 from napari_im2im.training.validation import restored
@@ -130,20 +131,26 @@ class InstancesTask(_ObjectsTask):
     def encode(
         self, target: np.ndarray, weight: np.ndarray | None
     ) -> tuple[np.ndarray, np.ndarray | None]:
-        """Return the maps ``(batch, 2 or 3, [z,] y, x)``, float32."""
+        """Return the maps ``(batch, 2 or 3, [z,] y, x)``, float32.
+
+        Pixels between neighbouring objects count more, as for the first U-Net: there
+        are few of them, and they tell objects apart (Ronneberger et al. 2015,
+        https://arxiv.org/abs/1505.04597).
+        """
         axes = self.layout.spatial_axes
         spacing = [float(self.layout.scale.get(axis, 1.0)) for axis in axes]
         settings = self.config.instances
+        objects = np.maximum(target[:, 0], 0).astype(np.int32)
         maps = [
             encode_boundaries(
-                np.maximum(labels[0], 0),
-                spacing,
-                settings.boundary,
-                distance=settings.distance,
+                labels, spacing, settings.boundary, distance=settings.distance
             )
-            for labels in target
+            for labels in objects
         ]
-        return np.stack(maps), _known(target, weight)
+        between = np.stack([pixels_between(labels, spacing) for labels in objects])
+        emphasis = 1 + (settings.touching - 1) * between[:, None].astype(np.float32)
+        known = _known(target, weight)
+        return np.stack(maps), emphasis if known is None else emphasis * known
 
     def loss(self, patch: Sequence[int]) -> torch.nn.Module:
         """Return the weighted sum of the losses of the maps."""

@@ -16,6 +16,9 @@ class InstancesConfig(BaseModel):
     boundary: PositiveFloat = Field(
         1.5, description="Width of a boundary in pixels, inside its object."
     )
+    touching: float = Field(
+        5.0, ge=1, description="How much more pixels between neighbours count."
+    )
     smallest: PositiveInt | None = Field(
         None,
         description="Predicted objects of fewer pixels are removed; default: a quarter "
