@@ -1,0 +1,352 @@
+"""What a step of training costs beside a bare loop and beside others.
+
+    python benchmarks/training.py steps --dimensions 2 --blocks 12
+    python benchmarks/training.py start
+
+``steps``: the same network, batch and patch, learning from the same 16 images, takes
+steps by turns in one process, a block of each contender in each round; the ratio to the
+bare loop is the median of the rounds' ratios, so that a busy computer does no harm. The
+bare loop has its batches as normalised tensors in memory. Validations, packages and
+checkpoints are not in the steps. CAREamics has its own U-Net, and so a ratio to a bare
+loop of that network would be another. ``start``: from a config and files to the first
+step.
+"""
+
+from __future__ import annotations
+
+import argparse
+import tempfile
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import tifffile
+import torch
+
+from napari_im2im.events import MetricsLogged, Progress
+from napari_im2im.images.image import Image
+from napari_im2im.models.networks import build_network
+from napari_im2im.training.config import TrainConfig
+from napari_im2im.training.loop import train_events
+
+SHAPES = {2: (512, 512), 3: (32, 160, 160)}
+PATCHES = {2: {"y": 128, "x": 128}, 3: {"z": 16, "y": 64, "x": 64}}
+AXES = {2: ("y", "x"), 3: ("z", "y", "x")}
+BATCH = 8
+IMAGES = 16
+WARM = 3
+"""Steps before the first that counts."""
+
+Contender = Callable[[argparse.Namespace], Iterator[float]]
+"""Takes a step at each turn, and yields the seconds that it took."""
+
+
+def images(dimensions: int) -> list[tuple[np.ndarray, np.ndarray]]:
+    random = np.random.default_rng(0)
+    shape = SHAPES[dimensions]
+    inputs = [random.integers(0, 9999, shape).astype(np.uint16) for _ in range(IMAGES)]
+    noise = random.integers(0, 99, shape).astype(np.uint16)
+    return [(x, 3 * x + noise) for x in inputs]
+
+
+def config(options: argparse.Namespace, **values: Any) -> TrainConfig:
+    return TrainConfig.model_validate(
+        {
+            "name": "speed",
+            "output": tempfile.mkdtemp(),
+            "spatial_axes": "".join(AXES[options.dimensions]),
+            "patch": PATCHES[options.dimensions],
+            "batch_size": BATCH,
+            "augmentation": options.augmentation,
+            "effort": {"steps": 100_000},
+            "device": options.device,
+            "precision": "32-true",
+            **values,
+        }
+    )
+
+
+def ours(options: argparse.Namespace) -> Iterator[float]:
+    pairs = [
+        tuple(Image(a, AXES[options.dimensions], {}, {}, name=f"{i}") for a in pair)
+        for i, pair in enumerate(images(options.dimensions))
+    ]
+    events = train_events(config(options), pairs)
+    while True:
+        started, plain = time.perf_counter(), True
+        for event in events:
+            if isinstance(event, Progress) and event.activity == "Training":
+                break
+            plain = plain and (
+                isinstance(event, MetricsLogged) and {*event.values} == {"train_loss"}
+            )
+        synchronize(options)
+        # What came with more than a step (a validation) is no step.
+        if plain:
+            yield time.perf_counter() - started
+
+
+def network(options: argparse.Namespace) -> torch.nn.Module:
+    made = build_network(
+        config(options).network,
+        spatial_axes=AXES[options.dimensions],
+        in_channels=1,
+        out_channels=1,
+        scale={},
+    ).to(options.device)
+    return laid_out(made, options)
+
+
+def laid_out(thing: Any, options: argparse.Namespace) -> Any:
+    if options.dimensions == 3:
+        return thing
+    return thing.to(memory_format=torch.channels_last)
+
+
+def learn(
+    model: torch.nn.Module,
+    optimizer: torch.optim.Optimizer,
+    batch: tuple[torch.Tensor, torch.Tensor],
+) -> None:
+    optimizer.zero_grad()
+    loss = torch.nn.functional.l1_loss(model(batch[0]), batch[1])
+    loss.backward()
+    torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
+    optimizer.step()
+
+
+def bare(options: argparse.Namespace) -> Iterator[float]:
+    random = np.random.default_rng(0)
+    patch = tuple(PATCHES[options.dimensions].values())
+    batches = [
+        tuple(
+            laid_out(torch.from_numpy(random.normal(size=(BATCH, 1, *patch))), options)
+            .float()
+            .to(options.device)
+            for _ in range(2)
+        )
+        for _ in range(8)
+    ]
+    model = network(options)
+    optimizer = torch.optim.AdamW(model.parameters(), 1e-3)
+    for step in range(10**9):
+        started = time.perf_counter()
+        learn(model, optimizer, batches[step % 8])
+        synchronize(options)
+        yield time.perf_counter() - started
+
+
+def monai_data(options: argparse.Namespace) -> Any:
+    from monai.data import CacheDataset, DataLoader
+    from monai.transforms import (
+        Compose,
+        EnsureChannelFirstd,
+        NormalizeIntensityd,
+        RandFlipd,
+        RandRotate90d,
+        RandSpatialCropd,
+    )
+
+    keys = ("x", "y")
+    steps = [
+        EnsureChannelFirstd(keys, channel_dim="no_channel"),
+        NormalizeIntensityd(keys),
+        RandSpatialCropd(
+            keys, tuple(PATCHES[options.dimensions].values()), random_size=False
+        ),
+    ]
+    if options.augmentation != "none":
+        plane = (options.dimensions - 2, options.dimensions - 1)
+        steps += [
+            RandFlipd(keys, prob=0.5, spatial_axis=options.dimensions - 1),
+            RandRotate90d(keys, prob=0.75, spatial_axes=plane),
+        ]
+    data = [
+        {"x": x.astype(np.float32), "y": y.astype(np.float32)}
+        for x, y in images(options.dimensions)
+    ]
+    dataset = CacheDataset(data, Compose(steps), progress=False)
+    return DataLoader(dataset, batch_size=BATCH, shuffle=True, num_workers=0)
+
+
+def monai(options: argparse.Namespace) -> Iterator[float]:
+    loader, model = monai_data(options), network(options)
+    optimizer = torch.optim.AdamW(model.parameters(), 1e-3)
+    while True:
+        iterator = iter(loader)
+        for _ in range(len(loader)):
+            started = time.perf_counter()
+            batch = next(iterator)
+            pair = tuple(
+                laid_out(batch[key].as_tensor().to(options.device), options)
+                for key in ("x", "y")
+            )
+            learn(model, optimizer, pair)
+            synchronize(options)
+            yield time.perf_counter() - started
+
+
+class Turn:
+    """Lets a trainer of Lightning, in a thread of its own, take a step at a time."""
+
+    def __init__(self) -> None:
+        self.go, self.done = threading.Semaphore(0), threading.Semaphore(0)
+
+    def callback(self, base: type) -> Any:
+        turn = self
+
+        class Wait(base):  # type: ignore[misc]
+            def on_train_start(self, *_: Any) -> None:
+                turn.go.acquire()
+
+            def on_train_batch_end(self, *_: Any, **__: Any) -> None:
+                turn.done.release()
+                turn.go.acquire()
+
+        return Wait()
+
+    def steps(self, fit: Callable[[], object]) -> Iterator[float]:
+        threading.Thread(target=fit, daemon=True).start()
+        while True:
+            started = time.perf_counter()
+            self.go.release()
+            self.done.acquire()
+            yield time.perf_counter() - started
+
+
+def lightning(options: argparse.Namespace) -> Iterator[float]:
+    import pytorch_lightning
+
+    class Module(pytorch_lightning.LightningModule):
+        def __init__(self) -> None:
+            super().__init__()
+            self.network = network(options)
+
+        def training_step(self, batch: Any, _: int) -> torch.Tensor:
+            x, y = (laid_out(batch[k].as_tensor(), options) for k in ("x", "y"))
+            loss = torch.nn.functional.l1_loss(self.network(x), y)
+            self.log("train_loss", loss)
+            return loss
+
+        def configure_optimizers(self) -> torch.optim.Optimizer:
+            return torch.optim.AdamW(self.parameters(), 1e-3)
+
+    turn = Turn()
+    trainer = pytorch_lightning.Trainer(
+        accelerator=options.device,
+        devices=1,
+        max_epochs=-1,
+        gradient_clip_val=1.0,
+        callbacks=[turn.callback(pytorch_lightning.Callback)],
+        enable_progress_bar=False,
+        enable_checkpointing=False,
+        logger=False,
+    )
+    return turn.steps(lambda: trainer.fit(Module(), monai_data(options)))
+
+
+def careamics(options: argparse.Namespace) -> Iterator[float]:
+    from careamics import CAREamist
+    from careamics.config import create_care_config
+    from pytorch_lightning import Callback
+
+    made = create_care_config(
+        experiment_name="speed",
+        data_type="array",
+        axes="".join(AXES[options.dimensions]).upper(),
+        patch_size=list(PATCHES[options.dimensions].values()),
+        batch_size=BATCH,
+        num_epochs=1000,
+    )
+    turn = Turn()
+    trainer = CAREamist(
+        made,
+        work_dir=tempfile.mkdtemp(),
+        callbacks=[turn.callback(Callback)],
+        enable_progress_bar=False,
+    )
+    data = [
+        [a.astype(np.float32) for a in side]
+        for side in zip(*images(options.dimensions), strict=True)
+    ]
+    return turn.steps(
+        lambda: trainer.train(
+            train_data=data[0],
+            train_data_target=data[1],
+            val_data=data[0][:1],
+            val_data_target=data[1][:1],
+        )
+    )
+
+
+CONTENDERS: dict[str, Contender] = {
+    "bare loop": bare,
+    "napari-im2im": ours,
+    "MONAI CacheDataset": monai,
+    "MONAI CacheDataset, Lightning Trainer": lightning,
+    "CAREamics CARE, its own U-Net": careamics,
+}
+
+
+def synchronize(options: argparse.Namespace) -> None:
+    if options.device == "cuda":
+        torch.cuda.synchronize()
+
+
+def steps(options: argparse.Namespace) -> None:
+    runs: dict[str, Iterator[float]] = {}
+    for name, contender in CONTENDERS.items():
+        try:
+            runs[name] = contender(options)
+            for _ in range(WARM):
+                next(runs[name])
+        except ImportError as error:
+            runs.pop(name, None)
+            print(f"{name} is left out: {error}", flush=True)
+    seconds: dict[str, list[float]] = {name: [] for name in runs}
+    for _ in range(options.blocks):
+        for name, run in runs.items():
+            block = [next(run) for _ in range(options.block)]
+            seconds[name].append(float(np.median(block)))
+    reference = np.array(seconds["bare loop"])
+    print("| | s a step | times the bare loop |\n|---|---|---|")
+    for name, taken in seconds.items():
+        ratio = float(np.median(np.array(taken) / reference))
+        print(f"| {name} | {np.median(taken):.3f} | {ratio:.3f} |")
+
+
+def start(options: argparse.Namespace) -> None:
+    """Print the seconds to the first step, of a second training in this process."""
+    folder = Path(tempfile.mkdtemp())
+    for i, pair in enumerate(images(2)):
+        for name, pixels in zip(("x", "y"), pair, strict=True):
+            tifffile.imwrite(folder / f"{name}_{i:02}.tif", pixels)
+    options.dimensions = 2
+    data = {"inputs": [str(folder / "x_*.tif")], "targets": [str(folder / "y_*.tif")]}
+    for word in ("first", "second"):
+        started, events = time.perf_counter(), train_events(config(options, data=data))
+        for event in events:
+            if isinstance(event, Progress) and event.done == 1:
+                if event.activity == "Training":
+                    break
+        print(f"{word}: {time.perf_counter() - started:.1f} s to the first step")
+        events.close()
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("what", choices=("steps", "start"))
+    parser.add_argument("--dimensions", type=int, choices=(2, 3), default=2)
+    parser.add_argument("--augmentation", default="standard")
+    parser.add_argument("--blocks", type=int, default=12)
+    parser.add_argument("--block", type=int, default=3, help="steps of one at a turn")
+    parser.add_argument("--device", default="cpu")
+    options = parser.parse_args()
+    {"steps": steps, "start": start}[options.what](options)
+
+
+if __name__ == "__main__":
+    main()
