@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
 import numpy as np
 import pytest
 import torch
@@ -11,8 +14,16 @@ from inference.networks import UNet, as_function
 from inference.specs import input_spec, output_spec
 from napari_im2im.inference.geometry import model_geometry
 from napari_im2im.inference.halo import measure_halo
-from napari_im2im.inference.receptive_field import Windows, measure_receptive_field
+from napari_im2im.inference.receptive_field import (
+    ReceptiveField,
+    Windows,
+    measure_receptive_field,
+    update_receptive_field,
+)
 from napari_im2im.models.tensors import FixedSize, Size, SteppedSize
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 
 def windows(
@@ -141,3 +152,21 @@ def test_a_fixed_size_is_measured_too() -> None:
     assert field.exact
     assert field.stride["x"] == 4
     assert 1 <= measure_halo(black_box, field, 1e-3)["x"] <= 11
+
+
+def test_what_was_measured_early_in_training_grows_with_the_weights() -> None:
+    black_box = windows(UNet(3, width=2), "zyx")
+    early = ReceptiveField(dict.fromkeys("zyx", 4), dict.fromkeys("zyx", (7, 6)))
+    runs = []
+
+    def counting(arrays: Sequence[np.ndarray]) -> Sequence[np.ndarray]:
+        runs.append(arrays[0].size)
+        return black_box.network(arrays)
+
+    counted = replace(black_box, network=counting)
+    assert update_receptive_field(counted, early).radius["z"] == (11, 11)
+    cost = sum(runs)
+    runs.clear()
+    measured = measure_receptive_field(counted)
+    assert cost < sum(runs) / 4
+    assert update_receptive_field(counted, measured) == measured

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from napari_im2im.inference.geometry import continue_by_reflection, window_shape
+from napari_im2im.inference.receptive_field import alike_axes
 from napari_im2im.models.tensors import FixedSize
 
 if TYPE_CHECKING:
@@ -53,7 +54,7 @@ def measure_halo(
     # Axes add up, and elsewhere in the image there may be more than in the sample.
     share = tolerance / (4 * max(1, len(windows.geometry.axes)))
     halo: dict[str, int] = {}
-    for axes in alike(windows.geometry, field):
+    for axes in alike_axes(windows.geometry, field):
         radius = max(field.radius[axes[-1]])
         measured = None
         if radius > 0:
@@ -64,21 +65,11 @@ def measure_halo(
     return {axis: halo.get(axis, 0) for axis in windows.geometry.axes}
 
 
-def alike(geometry: ModelGeometry, field: ReceptiveField) -> list[list[str]]:
-    """Return the axes that can be cut, those of one radius and stride together."""
-    groups: dict[tuple[object, ...], list[str]] = {}
-    for axis in geometry.axes:
-        if axis not in geometry.untiled:
-            key = field.stride[axis], field.radius[axis], geometry.rules[axis]
-            groups.setdefault(key, []).append(axis)
-    return list(groups.values())
-
-
 def measuring_pixels(geometry: ModelGeometry, field: ReceptiveField) -> int:
     """Return how many pixels `measure_halo` computes."""
     return sum(
         math.prod(_sizes(geometry, axes[-1], stop - start).values())
-        for axes in alike(geometry, field)
+        for axes in alike_axes(geometry, field)
         for start, stop in _spans(geometry, field, axes[-1])
     )
 

@@ -177,6 +177,44 @@ def measure_receptive_field(windows: Windows) -> ReceptiveField:
     return ReceptiveField(strides, radii)
 
 
+def update_receptive_field(windows: Windows, known: ReceptiveField) -> ReceptiveField:
+    """Return a receptive field that holds for the weights as they are now, too.
+
+    A network that has learned more looks farther, but along the same axes alike and
+    with the same stride: only the radius is measured, once for axes of one radius.
+
+    Parameters
+    ----------
+    windows
+        The network.
+    known
+        What was measured on it before.
+    """
+    if not known.exact:
+        return known
+    radii = dict(known.radius)
+    for axes in alike_axes(windows.geometry, known):
+        axis = axes[-1]
+        size = windows.geometry.smallest(axis, 3 * max(known.radius[axis]))
+        radius = _radius(windows, axis, size, known.stride[axis])
+        if radius is None:
+            return measure_receptive_field(windows)
+        before, after = known.radius[axis]
+        farthest = max(before, radius[0]), max(after, radius[1])
+        radii |= dict.fromkeys(axes, farthest)
+    return ReceptiveField(known.stride, radii)
+
+
+def alike_axes(geometry: ModelGeometry, field: ReceptiveField) -> list[list[str]]:
+    """Return the axes that can be cut, those of one radius and stride together."""
+    groups: dict[tuple[object, ...], list[str]] = {}
+    for axis in geometry.axes:
+        if axis not in geometry.untiled:
+            key = field.stride[axis], field.radius[axis], geometry.rules[axis]
+            groups.setdefault(key, []).append(axis)
+    return list(groups.values())
+
+
 def _measure_axis(windows: Windows, axis: str) -> tuple[int, tuple[int, int], str]:
     geometry = windows.geometry
     fixed = isinstance(geometry.rules[axis], FixedSize)

@@ -8,17 +8,22 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 
-from napari_im2im.inference.calibration import field_as_data
+from napari_im2im.inference.calibration import field_as_data, field_from_data
 from napari_im2im.inference.config import PredictConfig
 from napari_im2im.inference.geometry import model_geometry
 from napari_im2im.inference.halo import measure_halo
-from napari_im2im.inference.receptive_field import Windows, measure_receptive_field
+from napari_im2im.inference.receptive_field import (
+    Windows,
+    measure_receptive_field,
+    update_receptive_field,
+)
 from napari_im2im.models.content import (
     NETWORKS,
     PackageContent,
     image_specs,
     network_source,
 )
+from napari_im2im.models.package import load_package
 from napari_im2im.models.tensors import FixedSize
 from napari_im2im.models.writing import write_package
 from napari_im2im.training.automatic import largest_size
@@ -67,7 +72,17 @@ def write_best(
     ModelError
         If it can't be written.
     """
-    return write_package(folder, _content(preparation, network, crop, step, metrics))
+    known = _known_field(folder)
+    content = _content(preparation, network, crop, step, metrics, known)
+    return write_package(folder, content)
+
+
+def _known_field(folder: Path) -> ReceptiveField | None:
+    """Return what was measured on the network for the best before."""
+    if not folder.exists():
+        return None
+    measured = load_package(folder).config.get("receptive_field")
+    return field_from_data(measured) if measured else None
 
 
 def _content(
@@ -76,11 +91,12 @@ def _content(
     crop: np.ndarray,
     step: int,
     metrics: Mapping[str, float],
+    known: ReceptiveField | None,
 ) -> PackageContent:
     layout, config = preparation.layout, preparation.config
     # Tested where and as users will run it: on the CPU, in 32 bits.
     cpu_network = copy.deepcopy(network).to("cpu").eval()
-    field, halo = _measure_tiling(preparation, cpu_network, crop)
+    field, halo = _measure_tiling(preparation, cpu_network, crop, known)
     source, target = _specs(preparation, halo)
     test_input = _test_input(crop, source.axes[2:])
     task = preparation.task
@@ -146,7 +162,10 @@ def _specs(
 
 
 def _measure_tiling(
-    preparation: Preparation, network: torch.nn.Module, crop: np.ndarray
+    preparation: Preparation,
+    network: torch.nn.Module,
+    crop: np.ndarray,
+    known: ReceptiveField | None,
 ) -> tuple[ReceptiveField, dict[str, int]]:
     """Measure, with the weights as they are, how far a result depends on pixels."""
 
@@ -158,7 +177,10 @@ def _measure_tiling(
     windows = Windows(
         run, specs[:1], specs[1:], model_geometry(specs[:1], specs[1:]), [sample]
     )
-    field = measure_receptive_field(windows)
+    if known is None:
+        field = measure_receptive_field(windows)
+    else:
+        field = update_receptive_field(windows, known)
     return field, measure_halo(windows, field, PredictConfig().tolerance)
 
 
