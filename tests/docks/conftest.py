@@ -73,6 +73,7 @@ class FakeTraining:
 
     def __init__(self, folder, steps=4, wait=0.0, error=None):
         self.folder, self.steps, self.wait, self.error = folder, steps, wait, error
+        self.metrics = {"pcc": 0.9}
         self.config, self.pairs, self.closed = None, None, False
 
     def __call__(self, config, pairs):
@@ -95,7 +96,7 @@ class FakeTraining:
             yield Preview(step, *np.ones((3, 2, 8, 8)))
             package = self.folder / "model"
             yield NewBest(step, "validation_loss", 1.5 / step, package)
-        yield TrainingFinished(self.folder, package, {"pcc": 0.9}, "time is up")
+        yield TrainingFinished(self.folder, package, self.metrics, "time is up")
 
 
 @pytest.fixture

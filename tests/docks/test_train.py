@@ -218,3 +218,14 @@ def test_augmentation_chosen_on_its_page_arrives_in_the_job(open_train):
     dialog.accept()
     assert dock.form.config().augmentation == AugmentationConfig(rotation=20)
     assert dock.form.options.texts()["augmentation"] == "rotation: 20.0"
+
+
+def test_the_metrics_of_each_class_are_named(pair, open_train, qtbot, fake_training):
+    job = fake_training()
+    job.metrics = {"dice": 0.75, "iou": 0.6, "dice myelin": 0.7, "dice axon": 0.8}
+    dock = open_train()
+    run(dock, qtbot)
+    assert (
+        dock.view.best.text()
+        == "Best on validation: Dice 0.75 (myelin 0.7, axon 0.8) · IoU 0.6"
+    )

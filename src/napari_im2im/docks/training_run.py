@@ -25,7 +25,7 @@ from napari_im2im.events import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
     from pathlib import Path
 
     from napari_im2im.docks.job_row import JobRow
@@ -38,8 +38,8 @@ _METRICS = {
     "mae": "MAE",
     "dice": "Dice",
     "iou": "IoU",
-    "ap": "AP",
-    "f1 0.5": "F1",
+    "ap 0.5": "AP 0.5",
+    "ap 0.75": "AP 0.75",
 }
 """Those that are named at the end, and how."""
 
@@ -179,11 +179,7 @@ class TrainingView(QWidget):  # type: ignore[misc]
         self._clock.stop()
         self._package = event.package
         self.try_button.show()
-        measured = " · ".join(
-            f"{title} {event.metrics[name]:.3g}"
-            for name, title in _METRICS.items()
-            if name in event.metrics
-        )
+        measured = " · ".join(_measured(event.metrics))
         self._row.show_status(f"Done: {event.reason}.")
         self.best.setText(f"Best on validation: {measured}" if measured else "")
         self.best.setVisible(bool(measured))
@@ -191,3 +187,18 @@ class TrainingView(QWidget):  # type: ignore[misc]
     def _try(self) -> None:
         if self._package is not None:
             self.try_requested.emit(str(self._package))
+
+
+def _measured(metrics: Mapping[str, float]) -> list[str]:
+    """Return the metrics for people, the first with that of each class or channel."""
+    names = [name for name in _METRICS if name in metrics]
+    texts = [f"{_METRICS[name]} {metrics[name]:.3g}" for name in names]
+    for name in names[:1]:
+        parts = [
+            f"{key.removeprefix(f'{name} ')} {value:.3g}"
+            for key, value in metrics.items()
+            if key.startswith(f"{name} ")
+        ]
+        if parts:
+            texts[0] += f" ({', '.join(parts)})"
+    return texts
