@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 import torch
@@ -132,3 +134,14 @@ def test_masks_are_refused_before_the_first_step(name, tmp_path):
     mask = Image((labels.data > 0).astype(np.uint8), ("y", "x"), name="mask")
     with pytest.raises(DataError, match=r"mask of \d+ objects .* \(connected"):
         list(train_events(config(name, 1, tmp_path), [(image, mask)]))
+
+
+def test_a_model_to_start_from_keeps_its_reach():
+    package = SimpleNamespace(config={"task": {"name": "embedding", "extent": [9, 40]}})
+    layout = Layout(("y", "x"), ("cells",), ("labels",))
+    task = open_task(TrainConfig(task="embedding").completed(), layout)
+    target = cells()[1].data[None]
+    sample = Sample(np.zeros(target.shape), target, "a")
+    notes = task.learn([sample], SimpleNamespace(package=package))
+    assert task.meaning()["extent"] == [9, 40]
+    assert "9 × 40 pixels" in notes[-1]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -193,6 +194,21 @@ class EmbeddingTask(_ObjectsTask):
             *(f"bandwidth {axis}" for axis in axes),
             "seed",
         )
+
+    def learn(self, samples: Sequence[Sample], start: Start | None) -> list[str]:
+        """Measure the objects; keep how far a model to start from can point."""
+        notes = super().learn(samples, start)
+        meaning = {} if start is None else start.package.config.get("task") or {}
+        if meaning.get("name") == "embedding":
+            extent = tuple(meaning["extent"])
+            if any(np.greater(self.sizes.extent, extent)):
+                notes.append(
+                    "Some objects are larger than any that the model to start from "
+                    f"can find ({' × '.join(map(str, extent))} pixels): start from a "
+                    "new network to learn them whole."
+                )
+            self.sizes = replace(self.sizes, extent=extent)
+        return notes
 
     @property
     def _scaling(self) -> ChannelScaling:
