@@ -34,7 +34,7 @@ Role = Literal["input", "target", "cost_map"]
 IN_MEMORY_BYTES = 500_000_000
 """Sets up to this size are read into memory each time."""
 
-_RELEASED_BYTES = 2**28
+_RELEASED_BYTES = 2**25
 """So much may be written before its memory is given back."""
 
 _READERS = 4
@@ -102,6 +102,8 @@ def load_samples(
             )
         loaded.append(_samples(example, found, layout))
     _check_loaded(examples, loaded)
+    for array in arrays.values():
+        release(array)
     return loaded
 
 
@@ -295,7 +297,7 @@ def _as_samples(array: np.ndarray, layout: Layout, role: Role) -> np.ndarray:
 def _equal(one: np.ndarray, other: np.ndarray) -> bool:
     """Return whether two images are the same; looks no further than it must."""
     return one.shape == other.shape and all(
-        np.array_equal(a, b) for a, b in zip(one, other, strict=True)
+        np.array_equal(one[plane], other[plane]) for plane in np.ndindex(one.shape[:-2])
     )
 
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from napari_im2im.training.array_cache import release
 from napari_im2im.training.data import Sample
 
 if TYPE_CHECKING:
@@ -44,7 +45,11 @@ def representative(
     count = max(1, most_pixels // 10 // math.prod(block))
     random = np.random.default_rng((seed, 2))
     numbers = random.choice(len(samples), size=count, p=sizes / sizes.sum())
-    return [_region(samples[i], block, random) for i in sorted(numbers)]
+    regions = [_region(samples[i], block, random) for i in sorted(numbers)]
+    for sample in samples:
+        release(sample.input)
+        release(sample.target)
+    return regions
 
 
 def _region(

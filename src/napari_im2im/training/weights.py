@@ -48,7 +48,8 @@ def pixel_weights(cost_map: np.ndarray, name: str) -> np.ndarray:
     if cost_map.dtype == np.uint8 and highest <= 1:
         return cost_map
     if cost_map.dtype.kind != "f" and all(
-        bool(((part == 0) | (part == highest)).all()) for part in cost_map
+        bool(((cost_map[plane] == 0) | (cost_map[plane] == highest)).all())
+        for plane in np.ndindex(cost_map.shape[:-2])
     ):
         return (cost_map > 0).astype(np.uint8)
     return cost_map.astype(np.float32, copy=False)
