@@ -4,6 +4,7 @@ import pytest
 from napari_im2im.docks.advice import (
     Advice,
     advise_memory,
+    advise_pair,
     describe_duration,
     describe_sizes,
     first_to_fix,
@@ -85,3 +86,13 @@ def test_what_a_dock_knows_of_the_bundled_model():
     path = BUNDLED_FOLDER / "phase-to-fluorescence"
     facts = facts_of(load_package(path), str(path))
     assert facts == ModelFacts(str(path), ("Image",), (2,), "yx", 3)
+
+
+@pytest.mark.parametrize(("factor", "level"), [(2, "info"), (1.5, "stop")])
+def test_a_larger_target_is_learned_if_it_is_so_many_times_as_large(factor, level):
+    small = Image(np.zeros((32, 32)), ("y", "x"), name="small")
+    large = Image(np.zeros((int(32 * factor),) * 2), ("y", "x"), name="large")
+    (advice,) = advise_pair(small, large, None, may_enlarge=True)
+    assert advice.level == level
+    assert ("2 × 2 times the pixels" in advice.text) == (level == "info")
+    assert advise_pair(small, large, None)[0].level == "stop"

@@ -39,7 +39,11 @@ class Advice:
 
 
 def advise_pair(
-    source: Image, target: Image, patch: Mapping[str, int] | None
+    source: Image,
+    target: Image,
+    patch: Mapping[str, int] | None,
+    *,
+    may_enlarge: bool = False,
 ) -> list[Advice]:
     """Return what keeps two images from being learned from, or what to know.
 
@@ -49,10 +53,12 @@ def advise_pair(
         The input and the target.
     patch
         Patch size by axis, or None if it is automatic.
+    may_enlarge
+        Whether the target may have several times the pixels.
     """
     return [
         *_advise_axes(source, target),
-        *_advise_sizes(source, target),
+        *_advise_sizes(source, target, may_enlarge),
         *_advise_patch(source, target, patch),
     ]
 
@@ -77,10 +83,22 @@ def _advise_axes(source: Image, target: Image) -> list[Advice]:
     return advice
 
 
-def _advise_sizes(source: Image, target: Image) -> list[Advice]:
+def _advise_sizes(source: Image, target: Image, may_enlarge: bool) -> list[Advice]:
     shared = [a for a in source.axes if a in target.axes and a != "channel"]
     if all(source.sizes[axis] == target.sizes[axis] for axis in shared):
         return []
+    pairs = {axis: (source.sizes[axis], target.sizes[axis]) for axis in shared}
+    whole = all(n and m % n == 0 for n, m in pairs.values())
+    if may_enlarge and whole and len(set(pairs.get("time", (1, 1)))) == 1:
+        times = " × ".join(
+            str(m // n) for a, (n, m) in pairs.items() if a in ("z", "y", "x")
+        )
+        return [
+            Advice(
+                f"{target.name} has {times} times the pixels of {source.name}: the "
+                "model enlarges images so much."
+            )
+        ]
     common = {axis: min(source.sizes[axis], target.sizes[axis]) for axis in shared}
     return [
         Advice(

@@ -103,7 +103,8 @@ def _advise_images(
         advice += [_for_role(one, role) for one in advise_guess(image, is_guess)]
         if role in pixels:
             advice += advise_pixels(image, pixels[role], role)
-    advice += advise_pair(source, target, config.patch)
+    intensities = TASKS[config.task].target == "image"
+    advice += advise_pair(source, target, config.patch, may_enlarge=intensities)
     if "time" not in source.axes:
         advice.append(
             Advice(

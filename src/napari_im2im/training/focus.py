@@ -63,7 +63,9 @@ def learn_focus(
     thresholds: tuple[float, ...] = ()
     if config.foreground_patches or config.least_foreground:
         channels = range(len(samples[0].target))
-        thresholds = tuple(0.0 if labels else _otsu(samples, c) for c in channels)
+        thresholds = tuple(
+            0.0 if labels else otsu_threshold(samples, c) for c in channels
+        )
     return Focus(
         config.foreground_patches,
         config.least_foreground,
@@ -72,7 +74,8 @@ def learn_focus(
     )
 
 
-def _otsu(samples: Sequence[Sample], channel: int) -> float:
+def otsu_threshold(samples: Sequence[Sample], channel: int) -> float:
+    """Return what separates the foreground of a target channel, by Otsu's method."""
     from skimage.filters import threshold_otsu
 
     values = np.concatenate([s.target[channel].ravel() for s in samples])

@@ -88,7 +88,7 @@ class WeightedLoss(nn.Module):
         shape = (1, len(low), *(1 for _ in patch))
         bottom, top = (torch.tensor(values).reshape(shape) for values in (low, high))
         middle = (bottom + top) / 2
-        if foreground is not None:
+        if foreground:
             middle = torch.tensor(foreground).reshape(shape)
         self.register_buffer("low", bottom)
         self.register_buffer("span", (top - bottom).clamp_min(1e-6))

@@ -76,3 +76,19 @@ def test_weights_of_other_channels_are_refused():
 def test_no_loss_named_means_that_of_the_task():
     assert TrainConfig().completed().loss == {"l1": 1.0}
     assert TrainConfig(loss={"mse": 2.0}).completed().loss == {"mse": 2.0}
+
+
+def test_foreground_is_what_the_training_images_say():
+    target = np.full((1, 32, 32), 100, np.float32)
+    target[:, 10:14, 10:14] = 200
+    task = image_task(loss={"foreground": 1.0})
+    task.learn([sample(target)], None)
+    (threshold,) = task.foreground
+    levels = (np.array([100, 200]) - target.mean()) / target.std()
+    assert levels[0] <= threshold < levels[1]
+    empty = torch.from_numpy(np.full_like(target, 100))[None]
+    encoded = torch.from_numpy(target)[None]
+    normalised = (encoded - target.mean()) / target.std()
+    loss = task.loss((32, 32))
+    missed = loss((empty - target.mean()) / target.std(), encoded)
+    assert loss(normalised, encoded) < 0.1 * missed

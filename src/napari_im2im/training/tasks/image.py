@@ -9,6 +9,7 @@ import torch
 from torch import nn
 
 from napari_im2im.errors import ConfigError, DataError
+from napari_im2im.training.focus import otsu_threshold
 from napari_im2im.training.losses import WeightedLoss
 from napari_im2im.training.metrics import image_metrics
 from napari_im2im.training.normalization import ChannelScaling, learn_scaling
@@ -38,11 +39,14 @@ class ImageTask(Task):
         Usual smallest and largest value of each channel, normalised.
     data_range
         Largest minus smallest value of each channel, in the target's units.
+    foreground
+        Threshold of each channel, normalised, where the loss asks for it.
     """
 
     scaling: ChannelScaling
     loss_range: tuple[tuple[float, ...], tuple[float, ...]]
     data_range: tuple[float, ...]
+    foreground: tuple[float, ...] = ()
 
     @property
     def output_names(self) -> tuple[str, ...]:
@@ -82,6 +86,14 @@ class ImageTask(Task):
         usual = learn_scaling(targets, "percentile", _USUAL_RANGE)
         self.loss_range = _normalised_range(usual, self.scaling)
         self.data_range = _data_range(targets)
+        if "foreground" in self.config.loss:
+            thresholds = [otsu_threshold(samples, c) for c in range(len(targets[0]))]
+            self.foreground = tuple(
+                (threshold - offset) / scale
+                for threshold, offset, scale in zip(
+                    thresholds, self.scaling.offset, self.scaling.scale, strict=True
+                )
+            )
         return [note] if note else []
 
     def fingerprint(self) -> list[list[float]]:
@@ -103,12 +115,14 @@ class ImageTask(Task):
         weights: dict[Any, float] = dict(self.config.loss)
         shares = self.config.loss_channel_weights
         if shares is None:
-            terms = WeightedLoss(weights, patch, *self.loss_range)
+            terms = WeightedLoss(weights, patch, *self.loss_range, self.foreground)
             return _ImageLoss([terms], [1.0], self.scaling)
         # A channel alone has the same loss as among others: terms are means.
         by_channel = [
-            WeightedLoss(weights, patch, [low], [high])
-            for low, high in zip(*self.loss_range, strict=True)
+            WeightedLoss(
+                weights, patch, [low], [high], self.foreground[i : i + 1] or None
+            )
+            for i, (low, high) in enumerate(zip(*self.loss_range, strict=True))
         ]
         return _ImageLoss(by_channel, shares, self.scaling)
 
