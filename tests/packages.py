@@ -394,6 +394,29 @@ def custom_step(folder: Path, name: str, code: str, **kwargs: Any) -> dict[str, 
     }
 
 
+def predict_with_core(folder: Path, images: list[np.ndarray]) -> list[np.ndarray]:
+    """Return what bioimageio.core makes of whole images."""
+    from bioimageio.core import create_prediction_pipeline
+    from bioimageio.core.digest_spec import create_sample_for_model
+    from bioimageio.spec import load_model_description
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        description = load_model_description(folder / "rdf.yaml")
+        ids = [tensor.id for tensor in description.inputs]
+        with create_prediction_pipeline(description, devices=["cpu"]) as pipeline:
+            sample = create_sample_for_model(
+                description, inputs=dict(zip(ids, images, strict=True))
+            )
+            result = pipeline.predict_sample_without_blocking(
+                sample, skip_input_padding=True, skip_output_cropping=True
+            )
+    return [
+        np.asarray(result.members[output.id].data.to_numpy())
+        for output in description.outputs
+    ]
+
+
 def _run(
     network: torch.nn.Module, inputs: Sequence[np.ndarray]
 ) -> tuple[np.ndarray, ...]:

@@ -2,16 +2,25 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING, Any, Literal
+
 import numpy as np
 import pytest
 
 from napari_im2im.errors import ImageError, ModelError
+from napari_im2im.events import PredictionFinished
 from napari_im2im.images.image import Image
 from napari_im2im.inference import sources
+from napari_im2im.inference.config import PredictConfig
+from napari_im2im.inference.prediction import predict_events
 from napari_im2im.inference.sources import Source
 from napari_im2im.inference.statistics import WholeTensor, bind_steps
 from napari_im2im.inference.steps import apply
 from napari_im2im.models.tensors import Step
+from packages import change_steps, predict_with_core, write_smooth_package
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 AXES = ("batch", "channel", "y", "x")
 
@@ -123,3 +132,45 @@ def test_not_a_number_is_named_with_its_place() -> None:
     array[1, 39, 7] = np.nan
     with pytest.raises(ImageError, match="channel 1, y 39, x 7"):
         processed(array, Step("zero_mean_unit_variance"))
+
+
+def step(name: str, **kwargs: Any) -> dict[str, Any]:
+    return {"id": name, "kwargs": kwargs}
+
+
+JOINTLY = {"axes": ["batch", "channel", "y", "x"]}
+
+
+@pytest.mark.parametrize(
+    "steps",
+    [
+        [step("zero_mean_unit_variance", eps=0.1, **JOINTLY)],
+        [
+            step("scale_linear", gain=0.5, offset=3.0),
+            step("zero_mean_unit_variance", eps=1e-6, **JOINTLY),
+        ],
+        [
+            step("clip", min=60.0, max=200.0),
+            step("scale_range", min_percentile=1.0, max_percentile=90.0, **JOINTLY),
+        ],
+    ],
+    ids=["eps", "scaled before", "clipped before"],
+)
+def test_bioimageio_core_is_repeated_where_that_is_asked_for(
+    tmp_path: Path, steps: list[dict[str, Any]]
+) -> None:
+    folder = change_steps(write_smooth_package(tmp_path / "model"), steps)
+    pixels = np.random.default_rng(0).gamma(4, 30, (64, 48)).astype(np.float32)
+    (theirs,) = predict_with_core(folder, [pixels[None, None]])
+    image = Image(pixels, ("y", "x"))
+    results = {}
+    both: tuple[Literal["image", "bioimageio.core"], ...] = ("image", "bioimageio.core")
+    for statistics in both:
+        config = PredictConfig(model=str(folder), statistics=statistics)
+        finished = list(predict_events(config, [image]))[-1]
+        assert isinstance(finished, PredictionFinished)
+        results[statistics] = np.asarray(finished.outputs[0].data)
+    np.testing.assert_allclose(
+        results["bioimageio.core"], theirs[0], rtol=1e-3, atol=1e-4
+    )
+    assert not np.allclose(results["image"], theirs[0], rtol=1e-2)

@@ -23,6 +23,7 @@ from packages import (
     STEPPED,
     change_steps,
     custom_step,
+    predict_with_core,
     random_image,
     tensor,
     write_custom_package,
@@ -472,29 +473,6 @@ def test_core_gives_the_same_where_it_is_right(
         result = np.full(expected.shape, np.nan)
     close = np.allclose(result, expected, rtol=1e-3, atol=1e-3)
     assert close is (case not in CORE_DIFFERS), CORE_DIFFERS.get(case)
-
-
-def predict_with_core(folder: Path, images: list[np.ndarray]) -> list[np.ndarray]:
-    """Return what bioimageio.core makes of whole images."""
-    from bioimageio.core import create_prediction_pipeline
-    from bioimageio.core.digest_spec import create_sample_for_model
-    from bioimageio.spec import load_model_description
-
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        description = load_model_description(folder / "rdf.yaml")
-        ids = [tensor.id for tensor in description.inputs]
-        with create_prediction_pipeline(description, devices=["cpu"]) as pipeline:
-            sample = create_sample_for_model(
-                description, inputs=dict(zip(ids, images, strict=True))
-            )
-            result = pipeline.predict_sample_without_blocking(
-                sample, skip_input_padding=True, skip_output_cropping=True
-            )
-    return [
-        np.asarray(result.members[output.id].data.to_numpy())
-        for output in description.outputs
-    ]
 
 
 @pytest.mark.parametrize(
