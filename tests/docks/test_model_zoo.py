@@ -185,7 +185,7 @@ def test_get_trust_and_use(dock, qtbot, monkeypatch, sentences, home) -> None:
     dock.search.text.setText("double-deer")
     dock.search.text.returnPressed.emit()
     qtbot.waitUntil(lambda: getattr(dock.view.entry, "key", "") == "double-deer")
-    dock.refresh()
+    qtbot.waitUntil(lambda: "Downloads Doubling (2 kB)" in " ".join(sentences(dock)))
     assert "runs only if you agree" in " ".join(sentences(dock))
     dock.run()
     wait_idle(qtbot, dock)
@@ -226,7 +226,7 @@ def test_get_trust_and_use(dock, qtbot, monkeypatch, sentences, home) -> None:
     expected.contrast_limits = (-1, 2)
     assert tuple(actual.contrast_limits) == (-1, 2)
     assert "Passed: the largest difference is" in dock.job_row.status.text()
-    assert dock.viewer.grid.enabled
+    assert dock.viewer.canvas.grid.enabled
 
 
 class FakePredict:

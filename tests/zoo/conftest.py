@@ -59,6 +59,8 @@ class Server:
             def do_GET(self) -> None:
                 server.answer(self)
 
+            do_HEAD = do_GET
+
             def log_message(self, *_: Any) -> None:
                 return
 
@@ -102,6 +104,8 @@ class Server:
         for key, value in answer.headers.items():
             request.send_header(key, value)
         request.end_headers()
+        if request.command == "HEAD":
+            return
         try:
             self._send(request, answer, body, bad)
         except ConnectionError:

@@ -18,7 +18,7 @@ from napari_im2im.zoo.index import (
     search,
     sibling_url,
 )
-from napari_im2im.zoo.reports import read_cover, read_report
+from napari_im2im.zoo.reports import read_cover, read_report, read_size
 
 if TYPE_CHECKING:
     from napari_im2im.zoo.settings import ZooSettings
@@ -191,6 +191,22 @@ def test_a_cover_is_read_once(
         assert read_cover(model, cache) == b"picture"
         assert read_cover(model, cache, offline=True) == b"picture"
     assert server.count(path) == 1
+
+
+@pytest.mark.parametrize("status", [200, 404, 500])
+def test_the_size_is_asked_for_without_a_download(
+    served_model: str, server: Server, settings: ZooSettings, status: int
+) -> None:
+    *_, last = refresh_events(settings)
+    assert isinstance(last, IndexRead)
+    (model,) = last.index.models
+    weights = server.answers["heron/weights.onnx"]
+    weights.status = status
+    size = len(weights.body) if status == 200 else None
+    assert read_size(model, settings) == size
+    assert server.count("heron/weights.onnx") == 1
+    server.answers["heron/weights.onnx"].delay = 2
+    assert read_size(model, settings) is None
 
 
 @pytest.mark.parametrize(

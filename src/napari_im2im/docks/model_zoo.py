@@ -212,6 +212,7 @@ class ModelZooWidget(Dock):
 
     def _keep_scores(self, event: Scores) -> None:
         self._scores[event.key] = event.scores
+        self.catalogue.keep_size(event.key, event.size)
         if self.view.entry is not None and self.view.entry.key == event.key:
             self._show_detail()
 
@@ -342,4 +343,5 @@ def _advise(entry: Entry | None, nothing_shown: bool) -> Advice:
     trust = ""
     if runs is not None and set(runs.formats) <= set(runs.asking):
         trust = " It brings code, which runs only if you agree."
-    return Advice(f"Downloads {entry.title} to this computer.{trust}")
+    size = f" ({describe_bytes(entry.size)})" if entry.size else ""
+    return Advice(f"Downloads {entry.title}{size} to this computer.{trust}")

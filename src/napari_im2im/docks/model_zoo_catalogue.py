@@ -42,6 +42,7 @@ class Catalogue(QObject):  # type: ignore[misc]
         self.index: ZooIndex | None = None
         self._opened: dict[str, Entry] = {}
         self._local: tuple[Entry, ...] = ()
+        self._sizes: dict[str, int | None] = {}
         self._reading: Job | None = None
         self._asked_covers: set[str] = set()
 
@@ -84,13 +85,21 @@ class Catalogue(QObject):  # type: ignore[misc]
         self._opened[entry.key] = entry
         self.merge()
 
+    def keep_size(self, key: str, size: int | None) -> None:
+        """Remember how large a model is that isn't here yet."""
+        self._sizes[key] = size
+        if key in self.entries and self.entries[key].size is None:
+            self.entries[key] = replace(self.entries[key], size=size)
+
     def merge(self) -> None:
         """Put all models together; what is known of them stays known."""
         known = {key: entry.compatibility for key, entry in self.entries.items()}
         zoo = zoo_entries(self.index) if self.index is not None else []
         self.entries = {
             entry.key: replace(
-                entry, compatibility=entry.compatibility or known.get(entry.key)
+                entry,
+                compatibility=entry.compatibility or known.get(entry.key),
+                size=entry.size or self._sizes.get(entry.key),
             )
             for entry in (*self._opened.values(), *self._local, *zoo)
         }

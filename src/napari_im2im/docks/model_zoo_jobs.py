@@ -5,6 +5,7 @@ The imports stand in the functions: a dock that opens must not wait for torch.
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -52,10 +53,11 @@ class Opened(Event):
 
 @dataclass(frozen=True)
 class Scores(Event):
-    """What the zoo's own tests say of a model."""
+    """What the zoo's own tests say of a model, and its size in bytes."""
 
     key: str
     scores: dict[str, float]
+    size: int | None
 
 
 def read_covers(
@@ -98,17 +100,20 @@ def _fit(image: QImage) -> QImage:
 def read_scores(
     entry: Entry, settings: ZooSettings, offline: bool
 ) -> Generator[Scores]:
-    """Yield what the zoo's tests say of a model, if they say anything."""
+    """Yield what the zoo says of a model, as far as it says anything."""
     from napari_im2im.zoo.index import open_cache
-    from napari_im2im.zoo.reports import read_report
+    from napari_im2im.zoo.reports import read_report, read_size
 
     assert entry.model is not None
-    with open_cache(settings) as cache:
-        try:
-            report = read_report(entry.model, cache, offline=offline)
-        except NetworkError:
-            return
-    yield Scores(entry.key, dict(report.scores))
+    scores: dict[str, float] = {}
+    size = entry.size
+    # Not every model has been tested, and not every server tells sizes.
+    with open_cache(settings) as cache, suppress(NetworkError):
+        scores = dict(read_report(entry.model, cache, offline=offline).scores)
+    if size is None and not offline:
+        with suppress(NetworkError):
+            size = read_size(entry.model, settings)
+    yield Scores(entry.key, scores, size)
 
 
 def open_model(path: str, formats: Sequence[str] | None = None) -> Generator[Opened]:

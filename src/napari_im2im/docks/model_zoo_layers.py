@@ -64,7 +64,7 @@ class ReproductionLayers:
         for layer in self._viewer.layers:
             layer.visible = layer in self.layers
         self._viewer.layers.selection.active = self.layers[0]
-        self._viewer.grid.enabled = True
+        self._viewer.canvas.grid.enabled = True
         self._viewer.reset_view()
 
 

@@ -1,16 +1,20 @@
-"""What else the zoo has of a model: its test report, its cover."""
+"""What else the zoo has of a model: its test report, its cover, its size."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+import httpx
+
 from napari_im2im.zoo.index import parse_report
+from napari_im2im.zoo.web import check_url, open_client
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from napari_im2im.zoo.index import ZooModel
+    from napari_im2im.zoo.settings import ZooSettings
     from napari_im2im.zoo.web import WebCache
 
 
@@ -52,3 +56,31 @@ def read_cover(model: ZooModel, cache: WebCache, *, offline: bool = False) -> by
         return b""
     url = model.file_url(model.summary.covers[0])
     return cache.fetch(url, offline=offline).content
+
+
+def read_size(model: ZooModel, settings: ZooSettings) -> int | None:
+    """Return how many bytes all weights of a model have; nothing is downloaded.
+
+    Returns
+    -------
+    int or None
+        None where the server doesn't say.
+
+    Raises
+    ------
+    NetworkError
+        If the weights are said to be somewhere else than on the web.
+    """
+    weights = model.description.get("weights")
+    entries = weights.values() if isinstance(weights, dict) else ()
+    sources = {entry["source"] for entry in entries if entry and entry.get("source")}
+    total = 0
+    with open_client(settings) as client:
+        for source in sources:
+            try:
+                answer = client.head(check_url(model.file_url(str(source))))
+                answer.raise_for_status()
+                total += int(answer.headers["content-length"])
+            except (httpx.HTTPError, KeyError, ValueError):
+                return None
+    return total or None
