@@ -16,6 +16,7 @@ _PUBLIC = {
     "open_image": "napari_im2im.images",
     "predict": "napari_im2im.api",
     "predict_events": "napari_im2im.api",
+    "predict_files": "napari_im2im.api",
     "train": "napari_im2im.api",
     "train_events": "napari_im2im.api",
 }
@@ -27,6 +28,7 @@ __all__ = [
     "open_image",
     "predict",
     "predict_events",
+    "predict_files",
     "train",
     "train_events",
 ]

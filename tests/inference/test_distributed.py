@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import signal
 from typing import TYPE_CHECKING
@@ -28,6 +29,12 @@ if TYPE_CHECKING:
 
     from napari_im2im.models.package import ModelPackage
 
+pytestmark = [
+    # What dask.distributed leaves open when its workers start slowly or are killed.
+    pytest.mark.filterwarnings("ignore::ResourceWarning"),
+    pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning"),
+]
+
 HOW = PredictConfig(tile={"y": 64, "x": 64}, halo="exact")
 
 
@@ -35,6 +42,7 @@ HOW = PredictConfig(tile={"y": 64, "x": 64}, halo="exact")
 def client() -> Iterator[Client]:
     with open_client("2") as client:
         yield client
+    gc.collect()
 
 
 @pytest.fixture(scope="module")

@@ -5,6 +5,7 @@ line. `train`, `predict` and `evaluate` run a job to its end and return its resu
 `train_events` and `predict_events` are the job itself, to loop over.
 """
 
+from napari_im2im.api.files import predict_files
 from napari_im2im.api.jobs import (
     evaluate,
     predict,
@@ -19,6 +20,7 @@ __all__ = [
     "load_model",
     "predict",
     "predict_events",
+    "predict_files",
     "train",
     "train_events",
 ]

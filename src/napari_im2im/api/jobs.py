@@ -99,7 +99,7 @@ def train(
         trusted=trusted,
         **options,
     )
-    last = _run(events, on_event, "Training", progress)
+    last = run_job(events, on_event, "Training", progress)
     if not isinstance(last, TrainingFinished):
         raise ModelError("The training ended before it had a model.")
     return load_package(last.package)
@@ -146,7 +146,7 @@ def train_events(
         from napari_im2im.training.presets import with_preset
 
         values = with_preset(preset, values)
-    config = _config(TrainConfig, values)
+    config = make_config(TrainConfig, values)
     from napari_im2im.evaluation.trained import train_and_test_events
 
     return train_and_test_events(config, pairs, trusted=trusted)
@@ -208,7 +208,7 @@ def predict(
     sources = listed(image)
     images = [_one(each, axes, number) for number, each in enumerate(sources, start=1)]
     events = predict_events(model, images, trusted=trusted, **options)
-    last = _run(events, on_event, "Predicting", progress)
+    last = run_job(events, on_event, "Predicting", progress)
     if not isinstance(last, PredictionFinished):
         raise ModelError("The prediction ended unfinished.")
     return like(sources[0], images[0], last.outputs[0])
@@ -231,7 +231,7 @@ def predict_events(
     files = [str(image.source) for image in images if image.source is not None]
     named = {"inputs": files} if len(files) == len(images) else {}
     values = {"model": str(package.path), **named, **options}
-    config = _config(PredictConfig, values)
+    config = make_config(PredictConfig, values)
     from napari_im2im.inference.prediction import predict_events as events
 
     return events(config, images, trusted=trusted)
@@ -300,23 +300,26 @@ def evaluate(
         values["truth"] = [*map(str, sides[1])]
     else:
         pairs = _pairs(sides, (axes, truth_axes), ("images", "truths"))
-    config = _config(EvaluateConfig, values)
+    config = make_config(EvaluateConfig, values)
     from napari_im2im.evaluation.job import EvaluationFinished, evaluate_events
 
     events = evaluate_events(config, pairs, trusted=trusted)
-    last = _run(events, on_event, "Evaluating", progress)
+    last = run_job(events, on_event, "Evaluating", progress)
     if not isinstance(last, EvaluationFinished):
         raise DataError("The evaluation ended unfinished.")
     return last
 
 
-def _run(
+def run_job(
     events: Generator[Event],
     on_event: Watcher | None,
     activity: str,
     progress: bool | None,
 ) -> Event | None:
-    """Run a job to its end, or close it where ``on_event`` raises."""
+    """Run a job to its end, or close it where ``on_event`` raises.
+
+    Returns its last event; ``progress`` is whether to show a bar, None in notebooks.
+    """
     if in_notebook() if progress is None else progress:
         events = with_bar(events, activity)
     last = None
@@ -361,7 +364,8 @@ def _pairs(
     return pairs
 
 
-def _config(kind: type[_Config], values: Mapping[str, Any]) -> _Config:
+def make_config(kind: type[_Config], values: Mapping[str, Any]) -> _Config:
+    """Return a configuration; what is wrong with it becomes a sentence."""
     from pydantic import ValidationError
 
     try:

@@ -162,9 +162,10 @@ def describe(event: Event) -> str:
         case FileFailed():
             return f"[red]{escape(str(event.input))}:[/red] {escape(event.reason)}"
         case FilesFinished() if event.done + event.skipped + len(event.failed) > 1:
-            skipped = f", {event.skipped} were before" if event.skipped else ""
+            skipped = f", {event.skipped} complete already" if event.skipped else ""
             failed = f", {len(event.failed)} failed" if event.failed else ""
-            return f"{event.done} images predicted{skipped}{failed}."
+            images = "1 image" if event.done == 1 else f"{event.done} images"
+            return f"{images} predicted{skipped}{failed}."
         case NewBest():
             return f"Step {event.step}: best so far, {event.metric} {event.value:.4g}"
         case PredictionStarted():

@@ -13,12 +13,11 @@ from napari_im2im.errors import ConfigError, Im2ImError, ModelError
 from napari_im2im.inference.config import PredictConfig
 
 if TYPE_CHECKING:
-    from collections.abc import Generator, Sequence
+    from collections.abc import Sequence
     from contextlib import AbstractContextManager
 
     from distributed import Client
 
-    from napari_im2im.events import Event
     from napari_im2im.inference.file_tasks import PredictionTask
     from napari_im2im.models.package import ModelPackage
 
@@ -95,9 +94,12 @@ class Predict(JsonOption, PredictConfig):
     ) -> None:
         from napari_im2im.cli.console import follow
         from napari_im2im.events import FilesFinished
+        from napari_im2im.inference.distributed_files import predict_anywhere_events
 
         with self._client() as client:
-            events = self._events(client, job, tasks, package)
+            events = predict_anywhere_events(
+                client, job, tasks, package, trusted=self.trust
+            )
             last = follow(events, "Predicting", json_lines=self.json_lines)
         if isinstance(last, FilesFinished) and last.failed:
             names = ", ".join(failure.input.name for failure in last.failed)
@@ -111,25 +113,6 @@ class Predict(JsonOption, PredictConfig):
         from napari_im2im.inference.distributed import open_client
 
         return open_client(self.dask)
-
-    def _events(
-        self,
-        client: Client | None,
-        job: PredictConfig,
-        tasks: Sequence[PredictionTask],
-        package: ModelPackage,
-    ) -> Generator[Event]:
-        """Share out the images where there are many, else the tiles of each."""
-        from napari_im2im.inference.collection import predict_files_events
-        from napari_im2im.inference.distributed_files import distribute_files_events
-
-        if client is not None and len(tasks) > 1:
-            return distribute_files_events(
-                client, job, tasks, package, trusted=self.trust
-            )
-        return predict_files_events(
-            job, tasks, package, trusted=self.trust, client=client
-        )
 
     def _forecast(
         self,

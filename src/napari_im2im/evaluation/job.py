@@ -287,10 +287,10 @@ def _evaluate(
     results: _Results,
 ) -> Generator[Event]:
     """Predict an image, if there is a model, and compare it."""
-    name = comparison.name
-    prediction = comparison.first()[0]
+    name, images = comparison.name, comparison.first()
+    prediction = images[0]
     if loaded is not None:
-        prediction = yield from _predicted(comparison, loaded)
+        prediction = yield from _predicted(name, images, loaded)
     if loaded is not None and config.keep_predictions and config.output is not None:
         file = re.sub(r"[^\w.-]+", "_", re.sub(r"(\.ome)?\.\w+$", "", name))
         path = config.output / "per_image" / f"{file}.ome.tif"
@@ -304,18 +304,17 @@ def _evaluate(
 
 
 def _predicted(
-    comparison: _Comparison, loaded: LoadedModel
+    name: str, images: Sequence[Image], loaded: LoadedModel
 ) -> Generator[Event, None, Image]:
     """Apply the model, and return its first output in memory."""
-    for event in predict_events(loaded.config, comparison.first(), loaded=loaded):
+    for event in predict_events(loaded.config, images, loaded=loaded):
         if isinstance(event, TileDone):
-            text = f"predicting {comparison.name}"
-            yield Progress(event.index, event.total, text)
+            yield Progress(event.index, event.total, f"predicting {name}")
         elif isinstance(event, Message | Progress):
             yield event
         elif isinstance(event, PredictionFinished):
             return event.outputs[0]
-    raise DataError(f"The prediction of {comparison.name} ended unfinished.")
+    raise DataError(f"The prediction of {name} ended unfinished.")
 
 
 def _write(

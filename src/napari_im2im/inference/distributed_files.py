@@ -14,7 +14,12 @@ from napari_im2im.events import (
     FilesFinished,
     Progress,
 )
-from napari_im2im.inference.collection import check_tasks, failure, predict_task
+from napari_im2im.inference.collection import (
+    check_tasks,
+    failure,
+    predict_files_events,
+    predict_task,
+)
 from napari_im2im.inference.loaded import LoadedModel
 
 if TYPE_CHECKING:
@@ -26,6 +31,28 @@ if TYPE_CHECKING:
     from napari_im2im.inference.config import PredictConfig
     from napari_im2im.inference.file_tasks import PredictionTask
     from napari_im2im.models.package import ModelPackage
+
+
+def predict_anywhere_events(
+    client: Client | None,
+    config: PredictConfig,
+    tasks: Sequence[PredictionTask],
+    package: ModelPackage,
+    *,
+    trusted: Collection[str] = (),
+) -> Generator[Event]:
+    """Predict images here or on a cluster, where many are shared out, of one the tiles.
+
+    Parameters
+    ----------
+    client
+        Connection to the cluster; None for this process.
+    config, tasks, package, trusted
+        As for `predict_files_events`.
+    """
+    if client is not None and len(tasks) > 1:
+        return distribute_files_events(client, config, tasks, package, trusted=trusted)
+    return predict_files_events(config, tasks, package, trusted=trusted, client=client)
 
 
 def distribute_files_events(
