@@ -299,6 +299,8 @@ def synchronize(options: argparse.Namespace) -> None:
 def steps(options: argparse.Namespace) -> None:
     runs: dict[str, Iterator[float]] = {}
     for name, contender in CONTENDERS.items():
+        if options.only and name != "bare loop" and options.only not in name:
+            continue
         try:
             runs[name] = contender(options)
             for _ in range(WARM):
@@ -343,6 +345,7 @@ def main() -> None:
     parser.add_argument("--augmentation", default="standard")
     parser.add_argument("--blocks", type=int, default=12)
     parser.add_argument("--block", type=int, default=3, help="steps of one at a turn")
+    parser.add_argument("--only", help="part of a name: that and the bare loop")
     parser.add_argument("--device", default="cpu")
     options = parser.parse_args()
     {"steps": steps, "start": start}[options.what](options)
