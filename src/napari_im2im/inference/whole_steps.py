@@ -53,9 +53,8 @@ def network_tensor(spec: TensorSpec) -> TensorSpec:
     """
     for step in spec.steps:
         if step.id == "cellpose_flow_dynamics":
-            # Two or three flows, and the probability of a cell.
-            flows = sum(axis in spec.axis_names for axis in "zyx")
-            return _with_channels(spec, flows + 1)
+            # Flows along y and x, and the probability of a cell.
+            return _with_channels(spec, 3)
         if step.id == "stardist_postprocessing":
             spatial = ("z", "y", "x")[-len(step.kwargs["grid"]) :]
             grid = dict(zip(spatial, step.kwargs["grid"], strict=True))
