@@ -1,10 +1,12 @@
-"""Whether going on from a model that learned something else saves steps.
+"""Whether going on from a model that learned something else saves steps and images.
 
-    python benchmarks/finetuning.py PARENT DATA/mc2d-u2os-fkhr-dna --steps 20 60
+    python benchmarks/finetuning.py DATA/mc2d-u2os-fkhr-dna --parent MODEL
+    python benchmarks/finetuning.py DATA/mc2d-u2os-fkhr-dna --wells 4 6 7
 
-PARENT is a model package, e.g. the bundled one. FKHR-GFP to DNA (BBBC013): the first
-8 wells train, the last 3 test. For each number of steps the same network learns from
-PARENT's weights and from scratch, with the same images, patches and learning rate.
+FKHR-GFP to DNA (BBBC013), scored on the last 3 wells, which no training sees. The
+parent is MODEL, a package such as the bundled one, or a model of the wells 0, 1, 2, 3
+and 5, trained first. For each number of steps the same network learns from the
+parent's weights and from scratch, from the same images and patches.
 """
 
 from __future__ import annotations
@@ -14,75 +16,110 @@ import time
 from pathlib import Path
 
 import numpy as np
-from quality import Pair, read, score, wells
+import torch
+from quality import Pair, read, wells
 
 from napari_im2im.api import predict
-from napari_im2im.events import TrainingFinished
+from napari_im2im.events import NewBest, TrainingFinished
 from napari_im2im.images.image import Image
 from napari_im2im.models.package import load_package
 from napari_im2im.training.config import TrainConfig
 from napari_im2im.training.loop import train_events
+from napari_im2im.training.metrics import image_metrics
 
-
-def before(parent: Path, testing: list[Pair]) -> list[np.ndarray]:
-    """Predict with the parent as it is: every input channel is the one image."""
-    (spec,) = load_package(parent).inputs
-    channels = spec.axis("channel").size.size
-    results = []
-    for source, _ in testing:
-        pixels = np.repeat(read(source), channels, axis=0).astype(np.float32)
-        result = predict(parent, Image(pixels, ("channel", "y", "x")))
-        results.append(np.asarray(result).reshape(-1, *pixels.shape[1:])[0])
-    return results
+PARENT_WELLS = (0, 1, 2, 3, 5)
+"""Wells of both states of the cells: the stain in the nucleus, and around it."""
 
 
 def train(
-    training: list[Pair], steps: int, options: argparse.Namespace, **start: object
-) -> Path:
+    name: str,
+    pairs: list[Pair],
+    steps: int,
+    options: argparse.Namespace,
+    **values: object,
+) -> tuple[Path, int]:
+    """Return the best package and the step that it is of."""
     config = TrainConfig.model_validate(
         {
-            "name": f"{'tuned' if start else 'scratch'}-{steps}",
+            "name": name,
             "output": options.out,
             "effort": {"steps": steps},
-            "optimizer": {"learning_rate": options.learning_rate},
+            "seed": options.seed,
             "device": options.device,
-            "network": {"size": options.size},
-            **start,
+            "network": {"size": "small"},
+            "data": {"validation_fraction": options.validation},
+            **values,
         }
     )
-    *_, last = train_events(config, training)
-    assert isinstance(last, TrainingFinished)
-    return last.package
+    best = 0
+    for event in train_events(config, pairs):
+        if isinstance(event, NewBest):
+            best = event.step
+    assert isinstance(event, TrainingFinished)
+    return event.package, best
+
+
+def results(package: Path, testing: list[Pair]) -> list[np.ndarray]:
+    """Predict; a parent that reads more channels gets the image for each of them."""
+    (spec,) = load_package(package).inputs
+    channels = spec.axis("channel").size.size
+    found = []
+    for source, target in testing:
+        pixels = np.repeat(read(source), channels, axis=0).astype(np.float32)
+        result = predict(package, Image(pixels, ("channel", "y", "x")))
+        found.append(np.asarray(result).reshape(-1, *read(target).shape)[0])
+    return found
+
+
+def row(name: str, package: Path, testing: list[Pair], span: float) -> str:
+    """Return PCC, SSIM and mean absolute error, mean of the images."""
+    rows = []
+    for prediction, (_, target) in zip(results(package, testing), testing, strict=True):
+        values = image_metrics(
+            torch.from_numpy(prediction.astype(np.float64))[None],
+            torch.from_numpy(read(target))[None],
+            [span],
+            ("DNA",),
+        )
+        rows.append([values[key] for key in ("pcc", "ssim", "mae")])
+    pcc, ssim, error = np.mean(rows, axis=0)
+    return f"| {name} | {pcc:.3f} | {ssim:.3f} | {error:.2f} |"
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("parent", type=Path)
     parser.add_argument("data", type=Path, help="folder of the images")
-    parser.add_argument("--steps", type=int, nargs="+", default=[20, 60])
-    parser.add_argument("--learning-rate", type=float, default=1e-3)
+    parser.add_argument("--parent", type=Path, help="package; default: trained first")
+    parser.add_argument("--parent-steps", type=int, default=200)
+    parser.add_argument("--wells", type=int, nargs="+", default=list(range(8)))
+    parser.add_argument("--steps", type=int, nargs="+", default=[40, 80])
+    parser.add_argument("--validation", type=float, default=0.25, help="part held out")
+    parser.add_argument("--only", choices=("parent", "scratch"), help="one of both")
+    parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--device", default="auto")
-    parser.add_argument("--size", default="small", help="of the network from scratch")
     parser.add_argument("--out", type=Path, help="folder for the runs")
     options = parser.parse_args()
-    training, testing = wells(options.data)
-    span = [float(np.ptp(np.concatenate([read(t).ravel() for _, t in training])))]
-
-    def report(name: str, predictions: list[np.ndarray]) -> None:
-        print(score(name, predictions, testing, ("DNA",), span), flush=True)
-
-    print("| | DNA PCC | DNA SSIM |\n|---|---|---|")
-    report("PARENT, before", before(options.parent, testing))
-    for steps in options.steps:
-        for name, start in (
-            ("from PARENT", {"start_from": options.parent}),
-            ("from scratch", {}),
-        ):
+    pairs, testing = wells(options.data)
+    chosen = [pairs[number] for number in options.wells]
+    span = float(np.ptp(np.concatenate([read(t).ravel() for _, t in pairs])))
+    parent = options.parent
+    if parent is None:
+        others = [pairs[number] for number in PARENT_WELLS]
+        parent, _ = train("parent", others, options.parent_steps, options)
+        print(parent, flush=True)
+    print("| | PCC | SSIM | mean absolute error |\n|---|---|---|---|")
+    if options.only != "scratch":
+        print(row("parent as it is", parent, testing, span), flush=True)
+    starts = {"parent": {"start_from": parent}, "scratch": {}}
+    for name, start in starts.items():
+        if options.only not in (None, name):
+            continue
+        for steps in options.steps:
             started = time.monotonic()
-            package = train(training, steps, options, **start)
+            package, best = train(f"{name}-{steps}", chosen, steps, options, **start)
             seconds = time.monotonic() - started
-            results = [np.asarray(predict(package, source)) for source, _ in testing]
-            report(f"{steps} steps {name} ({seconds:.0f} s)", results)
+            title = f"from {name}, {steps} steps (best: {best}; {seconds:.0f} s)"
+            print(row(title, package, testing, span), flush=True)
 
 
 if __name__ == "__main__":
