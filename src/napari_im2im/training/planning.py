@@ -5,6 +5,7 @@ All of it is known before a pixel is read.
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import TYPE_CHECKING
 
 from napari_im2im.errors import DataError
@@ -55,15 +56,8 @@ def plan_layout(examples: Sequence[Example], config: TrainConfig) -> Layout:
         role: _channel_names(image, role, role in folded, config.data)
         for role, image, _ in _roles(first)
     }
-    for example in examples[1:]:
-        for role, image, _ in _roles(example):
-            count = len(_channel_names(image, role, role in folded, config.data))
-            if count != len(names[role]):
-                raise DataError(
-                    f"The {role} {image.name} has {count} channels, but "
-                    f"{getattr(first, role).name} has {len(names[role])}: "
-                    "train on images with the same channels."
-                )
+    for role in names:
+        _check_counts(examples, role, role in folded, config.data)
     if TASKS[config.task].target == "none":
         names["target"] = names["input"]
     source = first.input
@@ -239,6 +233,22 @@ def check_cost_map(
             f"The cost map {cost_map.name} is {sizes[0]} and its target {target.name} "
             f"is {sizes[1]} ({' × '.join(shown)}): give both the same size."
         )
+
+
+def _check_counts(
+    examples: Sequence[Example], role: str, folded: bool, config: DataConfig
+) -> None:
+    """Refuse an image whose number of channels is another than most have."""
+    images = [getattr(example, role) for example in examples]
+    counts = [len(_channel_names(i, role, folded, config)) for i in images]
+    usual = Counter(counts).most_common(1)[0][0]
+    for image, count in zip(images, counts, strict=True):
+        if count != usual:
+            other = images[counts.index(usual)]
+            raise DataError(
+                f"The {role} {image.name} has {count} channels, but {other.name} has "
+                f"{usual}: train on images with the same channels."
+            )
 
 
 def _channel_names(
