@@ -6,7 +6,7 @@ Nuclei of BBBC013 with known noise on top (photon noise of 20 at the brightest, 
 Gaussian of 1.5): the first 8 wells train, noisy images alone; the last 3 test against
 the clean ones. Beside it the noisy images, filters of scikit-image whose strength is
 the best for the clean *training* images, and, where it is installed, CAREamics, trained
-for the same time on the same images.
+for the same time or number of steps on the same images.
 """
 
 from __future__ import annotations
@@ -86,7 +86,8 @@ def ours(
             "batch_size": 16,
             "noise2void": {"replacement": options.replacement},
             "optimizer": {"learning_rate": options.rate},
-            "effort": {"seconds": options.seconds},
+            "network": {"size": options.size},
+            "effort": {"steps": options.steps, "seconds": options.seconds},
         }
     )
     *events, finished = train_events(config, [(i, i) for i in images[:-testing]])
@@ -108,8 +109,9 @@ def careamics(
 
     class Stop(Callback):
         def on_train_batch_end(self, trainer: object, *_: object) -> None:
-            trainer.should_stop = time.monotonic() - started > options.seconds
             self.steps = trainer.global_step
+            late = time.monotonic() - started > (options.seconds or 1e9)
+            trainer.should_stop = late or self.steps >= (options.steps or 1e9)
 
     stop = Stop()
     config = create_n2v_config(
@@ -145,7 +147,9 @@ def row(name: str, results: list[np.ndarray], clean: list[np.ndarray]) -> str:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("data", type=Path)
-    parser.add_argument("--seconds", type=float, default=150)
+    parser.add_argument("--seconds", type=float)
+    parser.add_argument("--steps", type=int)
+    parser.add_argument("--size", default="medium", help="of our network")
     parser.add_argument("--rate", type=float, default=1e-3, help="learning rate")
     parser.add_argument("--replacement", default="pixel", help="pixel or median")
     parser.add_argument("--tools", nargs="*", default=["napari-im2im", "CAREamics"])

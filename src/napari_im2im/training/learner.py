@@ -160,7 +160,7 @@ def _moving_average(network: torch.nn.Module, decay: float) -> AveragedModel:
         # Its own count stays on the CPU, so that no step waits for the device.
         count = int(average.n_averaged)
         rising = min(decay, (1 + count) / (10 + count))
-        get_ema_multi_avg_fn(rising)(averages, weights, count)
+        get_ema_multi_avg_fn(rising)(averages, weights, count)  # type: ignore[no-untyped-call]
 
     average = AveragedModel(network, multi_avg_fn=update)
     return average
