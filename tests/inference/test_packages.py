@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
+import torch
 
 from napari_im2im.errors import ConfigError
 from napari_im2im.events import PredictionFinished
@@ -57,3 +58,14 @@ def test_reduced_precision_measures_in_full(package: Path) -> None:
 def test_files_are_opened(package: Path, tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="No image"):
         list(predict_events(PredictConfig(model=str(package))))
+
+
+@pytest.mark.parametrize(("engine", "expected"), [("torch", 1), ("openvino", 0)])
+def test_a_network_of_torch_is_compiled_where_that_is_asked_for(
+    package: Path, monkeypatch: pytest.MonkeyPatch, engine: str, expected: int
+) -> None:
+    asked: list[dict[str, Any]] = []
+    monkeypatch.setattr(torch.nn.Module, "compile", lambda _, **k: asked.append(k))
+    image = Image(np.ones((64, 64), np.float32), ("y", "x"))
+    predicted(package, image, engine=engine, compile=True)
+    assert asked == [{"dynamic": True}] * expected

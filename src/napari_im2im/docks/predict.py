@@ -55,6 +55,7 @@ OPTIONS = {
     "device": "Device",
     "engine": "Engine",
     "precision": "Precision",
+    "compile": "Compile for a GPU",
     "tile": "Tile",
     "halo": "Halo",
     "overlap": "Overlap",

@@ -49,6 +49,11 @@ class PredictConfig(BaseModel):
     precision: Literal["float32", "bfloat16", "float16"] = Field(
         "float32", description="Of the computation; the output is float32."
     )
+    compile: bool = Field(
+        False,
+        description="Compile the network for a GPU: starts later, runs faster; the "
+        "engine torch only.",
+    )
     tile: dict[str, PositiveInt] | None = Field(
         None, description="Tile size by axis, halo included; default: automatic."
     )

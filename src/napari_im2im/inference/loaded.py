@@ -81,10 +81,11 @@ class LoadedModel:
     def _load(self, engine: str, precision: str) -> Runtime:
         from napari_im2im.inference.reproduction import reproduces
         from napari_im2im.models.runtimes import load_runtime
+        from napari_im2im.models.runtimes.runtime import CompilableRuntime
 
         key = engine, precision
         if key not in self._loaded:
-            self._loaded[key] = load_runtime(
+            runtime = load_runtime(
                 self.package,
                 engine=engine,
                 device=self.config.device,
@@ -92,4 +93,7 @@ class LoadedModel:
                 trusted=self._trusted,
                 check=partial(reproduces, self.package),
             )
+            if self.config.compile and isinstance(runtime, CompilableRuntime):
+                runtime.compile()
+            self._loaded[key] = runtime
         return self._loaded[key]

@@ -57,6 +57,15 @@ class Runtime(Protocol):
 
 
 @runtime_checkable
+class CompilableRuntime(Runtime, Protocol):
+    """A runtime that can be made faster by compiling its network once."""
+
+    def compile(self) -> None:
+        """Compile the network when it is called next, for tiles of any size."""
+        ...
+
+
+@runtime_checkable
 class PartialRuntime(Runtime, Protocol):
     """A runtime that saves time where a part of the result is enough."""
 

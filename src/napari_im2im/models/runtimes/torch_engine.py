@@ -87,6 +87,11 @@ class TorchRuntime:
                 f"{self._package.name} can't run on arrays of {shapes}: {e}"
             ) from e
 
+    def compile(self) -> None:
+        """Compile the network when it is called next; see `CompilableRuntime`."""
+        if self._module is not None and self.engine == "torch":
+            self._module.compile(dynamic=True)
+
     def close(self) -> None:
         """Free the module."""
         self._module = None
