@@ -119,6 +119,15 @@ def test_memory_and_disk_hold_the_same(tmp_path, monkeypatch, shape, spatial_axe
         np.testing.assert_array_equal(one.target, other.target)
 
 
+def test_reading_can_be_stopped_and_leaves_nothing_half(pair, home, on_disk):
+    config = TrainConfig()
+    examples = collect([pair], config).examples
+    reading = load_samples(examples, plan_layout(examples, config), config)
+    assert next(reading).done == 1
+    reading.close()
+    assert {path.suffix for path in decoded(home)} == {".npy"}
+
+
 def test_a_cache_that_is_too_small_is_refused(pair, on_disk):
     with pytest.raises(DataError, match=r"data\.cache_gigabytes"):
         load([pair], data={"cache_gigabytes": 1e-6})

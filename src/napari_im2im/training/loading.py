@@ -212,6 +212,8 @@ class _Reader:
         kept = name or f"once-{uuid.uuid4().hex}"
         with self.cache.create(kept, job.shape, dtype) as mapped:
             self._copy(job, mapped)
+            # Windows renames no file that is still mapped.
+            del mapped
         found = self.cache.find(kept)
         if found is None:
             raise DataError(
