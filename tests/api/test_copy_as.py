@@ -4,9 +4,10 @@ import numpy as np
 import pytest
 import yaml
 
-from napari_im2im.api.copy_as import Origin, as_command, as_python, as_yaml
+from napari_im2im.api.copy_as import Origin, as_command, as_python, as_yaml, job_of
 from napari_im2im.cli.arguments import parse_command
 from napari_im2im.cli.commands import COMMANDS
+from napari_im2im.errors import ImageError
 from napari_im2im.inference.config import PredictConfig
 from napari_im2im.training.config import TrainConfig
 
@@ -80,3 +81,11 @@ def test_the_copied_python_trains_with_layers(monkeypatch):
 def test_layers_that_are_no_files_are_named():
     text = as_command(PREDICT, "predict", [Origin(("phase",), ("y", "x"))])
     assert text.startswith("# Save as files first, and name them as inputs: phase\n")
+
+
+def test_the_metadata_of_a_layer_say_the_job():
+    made = PREDICT.model_copy(update={"resume": True})
+    metadata = {"napari_im2im": {"config": made.model_dump(mode="json")}}
+    assert job_of(metadata) == PREDICT
+    with pytest.raises(ImageError, match="doesn't say what it was made by"):
+        job_of({})

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shlex
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import yaml
@@ -12,8 +13,7 @@ from napari_im2im.errors import ImageError
 from napari_im2im.inference.config import PredictConfig
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-    from pathlib import Path
+    from collections.abc import Mapping, Sequence
 
     from pydantic import BaseModel
 
@@ -164,27 +164,32 @@ def _flat(values: dict[str, Any], prefix: str = "") -> list[tuple[str, Any]]:
     return flat
 
 
-def job_of(path: Path | str) -> PredictConfig:
-    """Return the prediction that a file was made by, from its own metadata.
+def job_of(result: Path | str | Mapping[str, Any]) -> PredictConfig:
+    """Return the prediction that a result was made by, from its own metadata.
 
     Parameters
     ----------
-    path
-        OME-Zarr or OME-TIFF that was written by a prediction.
+    result
+        OME-Zarr or OME-TIFF that was written by a prediction, or the ``metadata`` of
+        the layer or image that it made.
 
     Raises
     ------
     ImageError
-        If the file can't be read, or wasn't made by a prediction.
+        If the file can't be read, or no prediction made it.
     """
     from napari_im2im.images.contents import PROVENANCE
     from napari_im2im.images.reading import open_image
 
-    said = open_image(path).metadata.get(PROVENANCE, {})
+    if isinstance(result, str | Path):
+        name, metadata = str(result), open_image(result).metadata
+    else:
+        name, metadata = "This image", result
+    said = metadata.get(PROVENANCE, {})
     if "config" not in said:
         raise ImageError(
-            f"{path} doesn't say what it was made by: choose a file that a prediction "
-            "of napari-im2im has written."
+            f"{name} doesn't say what it was made by: choose one that a prediction of "
+            "napari-im2im has made."
         )
     # How it was written down isn't how it was made.
     once = {"overwrite", "resume"}

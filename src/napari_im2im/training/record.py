@@ -32,6 +32,9 @@ _MOST_PARTS = 24
 _VARIATIONS = 5
 """Patches that show what augmentation does."""
 
+_MOST_VALUES = 1_000_000
+"""Values that may wait to be written for TensorBoard."""
+
 _SHOWN = 4
 """Channels of a preview that are shown."""
 
@@ -91,14 +94,14 @@ class RunRecord:
 
     def close(self) -> None:
         """Draw the charts; a disk that refuses is no reason to lose the training."""
-        if self._curves is not None:
-            self._curves.close()
         try:
+            if self._curves is not None:
+                self._curves.close()
             for name, chart in self._charts().items():
                 file = name.replace(" ", "-").replace("/", "-")
                 self._run.write_file(f"charts/{file}.png", chart)
-        except Im2ImError as error:
-            _logger.warning("The charts are missing: %s", error)
+        except (Im2ImError, OSError) as error:
+            _logger.warning("Charts or curves are incomplete: %s", error)
 
     def _charts(self) -> dict[str, bytes]:
         if not self._run.metrics.exists():
@@ -116,7 +119,10 @@ class RunRecord:
             from tensorboardX import SummaryWriter
 
             folder = self._run.path / "tensorboard"
-            self._curves = SummaryWriter(str(folder), purge_step=self._step or None)
+            # Where the disk is full its thread ends, and a short queue would block.
+            self._curves = SummaryWriter(
+                str(folder), purge_step=self._step or None, max_queue=_MOST_VALUES
+            )
         return self._curves
 
 
