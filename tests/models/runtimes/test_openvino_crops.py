@@ -56,6 +56,20 @@ class Added(nn.Module):
         return x + self.last(full + self.up(torch.relu(self.down(full))))
 
 
+class Shared(nn.Module):
+    """One layer that is called at two depths."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.same = nn.Conv2d(1, 1, 3, padding=1)
+        self.up = nn.ConvTranspose2d(1, 1, 2, 2)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        full = torch.relu(self.same(x))
+        low = torch.relu(self.same(nn.functional.max_pool2d(full, 2)))
+        return self.same(full + self.up(low))
+
+
 @pytest.mark.parametrize(
     ("network", "sizes"),
     [
@@ -63,8 +77,9 @@ class Added(nn.Module):
         (basic(3), (32, 48, 64)),
         (residual(), (64, 96)),
         (Added(), (40, 64)),
+        (Shared(), (40, 64)),
     ],
-    ids=["2d", "3d", "residual", "added"],
+    ids=["2d", "3d", "residual", "added", "shared"],
 )
 def test_a_part_is_that_of_the_whole(network: nn.Module, sizes: tuple[int]) -> None:
     model = converted(network, (1, 1, *sizes))

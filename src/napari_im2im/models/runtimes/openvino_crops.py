@@ -103,7 +103,10 @@ class CroppedNetwork:
         self._reaches = self._local()
         self._joins: dict[str, _Join] = {}
         self.cropped: set[str] = set()
-        self._insert_crops()
+        names = [node.get_friendly_name() for node in self._nodes]
+        # Layers are told apart by their names.
+        if len(set(names)) == len(names):
+            self._insert_crops()
 
     def _local(self) -> dict[str, _Reach]:
         """Return the layers after which everything only looks a few pixels far."""
