@@ -66,3 +66,15 @@ def test_a_broken_checkpoint_is_refused(tmp_path):
     run.checkpoint.write_bytes(b"half")
     with pytest.raises(ModelError, match="can't be read"):
         run.load_checkpoint()
+
+
+def test_what_a_killed_process_left_is_removed(tmp_path):
+    run = RunFolder.create(tmp_path, TrainConfig(name="a"))
+    run.save_checkpoint({"step": 1})
+    run.package.mkdir()
+    (run.path / ".model-x1" / "inside").mkdir(parents=True)
+    (run.path / "checkpoints" / ".last.ckpt.7.tmp").write_bytes(b"half")
+    run.remove_unfinished()
+    names = {path.name for path in run.path.rglob("*")}
+    assert {"config.yaml", "model", "last.ckpt"} <= names
+    assert not [name for name in names if name.startswith(".")]

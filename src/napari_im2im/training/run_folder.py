@@ -8,6 +8,7 @@ import os
 import pickle
 import platform
 import re
+import shutil
 import sys
 from dataclasses import dataclass
 from importlib.metadata import distributions
@@ -142,6 +143,13 @@ class RunFolder:
         if self.writes:
             _write(self.path / name, content)
         return self.path / name
+
+    def remove_unfinished(self) -> None:
+        """Remove what a process that was killed had not finished writing."""
+        for folder in self.path.glob(f".{self.package.name}-*"):
+            shutil.rmtree(folder, ignore_errors=True)
+        for file in self.path.rglob(".*.tmp"):
+            file.unlink(missing_ok=True)
 
     def save_patches(self, step: int, patches: Batch) -> Path:
         """Write the patches of a step as they are; return the file of the inputs."""

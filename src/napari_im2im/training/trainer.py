@@ -392,3 +392,4 @@ class Trainer:
         self.next_validation = state["next_validation"]
         self._interval_losses = list(state["interval_losses"])
         self.run.forget_metrics_after(self.step)
+        self.run.remove_unfinished()
