@@ -32,7 +32,7 @@ _MOST_PARTS = 24
 _VARIATIONS = 5
 """Patches that show what augmentation does."""
 
-_MOST_VALUES = 1_000_000
+_MOST_VALUES = 30_000
 """Values that may wait to be written for TensorBoard."""
 
 _SHOWN = 4
