@@ -254,8 +254,9 @@ def _predict(
     """Predict with tiles of that size; return the outputs and the halo."""
     from napari_im2im.inference.prediction import predict_with
 
+    # Test tensors hold what the steps leave, before it becomes labels.
     config = PredictConfig(
-        model=str(package.path), tile=dict(tile), device=runtime.device
+        model=str(package.path), tile=dict(tile), device=runtime.device, result="raw"
     )
     halo: Mapping[str, int] = {}
     outputs: tuple[Image, ...] = ()
