@@ -125,5 +125,5 @@ def test_a_model_with_two_inputs_takes_a_pattern_for_each(folder: Path) -> None:
 @pytest.mark.parametrize("name", ["nothing_*", "nothing.tif", "day 2/well/empty"])
 def test_a_pattern_without_files_is_named(folder: Path, name: str) -> None:
     (folder / "day 2" / "well" / "empty").mkdir()
-    with pytest.raises(ConfigError, match="No file matches .*(nothing|empty)"):
+    with pytest.raises(ConfigError, match=r"No file matches .*(nothing|empty)"):
         plan_predictions([str(folder / name)], 1, None, "m")
