@@ -45,7 +45,7 @@ def config(task, steps, folder, **values):
     return TrainConfig(
         task=task,
         network={"kwargs": {"features": [8, 8, 16, 16, 16, 8]}},
-        patch={"y": 48, "x": 48},
+        patch={"y": 32, "x": 32},
         batch_size=4,
         optimizer={"learning_rate": 0.01},
         effort={"steps": steps},
@@ -67,7 +67,7 @@ def task_of(name, targets, **values):
 @pytest.mark.parametrize(("task", "least"), [("instances", 0.5), ("embedding", 0.3)])
 def test_a_short_training_separates_objects(task, least, tmp_path):
     events = list(
-        train_events(config(task, 50, tmp_path), [cells(n) for n in range(6)])
+        train_events(config(task, 40, tmp_path), [cells(n) for n in range(6)])
     )
     notes = [e.text for e in events if isinstance(e, Message)]
     assert any("objects, most of them of" in note for note in notes)
