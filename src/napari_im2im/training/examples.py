@@ -120,7 +120,8 @@ def find_files(config: TrainConfig) -> ImageTable:
 
     data, target = config.data, TASKS[config.task].target
     if data.folder is not None:
-        return recognise_folder(data.folder.expanduser(), target, data.kinds)
+        kinds = {str(kind): pattern for kind, pattern in data.kinds.items()}
+        return recognise_folder(data.folder.expanduser(), target, kinds)
     if data.table is not None:
         return read_table(data.table.expanduser())
     if not data.inputs:
