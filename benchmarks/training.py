@@ -1,6 +1,7 @@
 """What a step of training costs beside a bare loop and beside others.
 
     python benchmarks/training.py steps --dimensions 2 --blocks 12
+    python benchmarks/training.py share --augmentation heavy
     python benchmarks/training.py start
 
 ``steps``: the same network, batch and patch, learning from the same 16 images, takes
@@ -8,8 +9,9 @@ steps by turns in one process, a block of each contender in each round; the rati
 bare loop is the median of the rounds' ratios. On a CPU the seconds are those of all
 threads, so that a busy computer does no harm. The bare loop has its batches as
 normalised tensors in memory. Validations, packages and checkpoints are not in the
-steps. CAREamics has its own U-Net, whose bare loop would be another. ``start``: from a
-config and files to the first step.
+steps. CAREamics has its own U-Net, whose bare loop would be another. ``share``: what
+making a batch (patches, augmentation, normalisation) adds to learning it. ``start``:
+from a config and files to the first step.
 """
 
 from __future__ import annotations
@@ -30,7 +32,11 @@ from napari_im2im.events import MetricsLogged, Progress
 from napari_im2im.images.image import Image
 from napari_im2im.models.networks import build_network
 from napari_im2im.training.config import TrainConfig
+from napari_im2im.training.devices import open_fabric
 from napari_im2im.training.loop import train_events
+from napari_im2im.training.preparation import prepare
+from napari_im2im.training.run_folder import RunFolder
+from napari_im2im.training.trainer import Trainer
 
 SHAPES = {2: (512, 512), 3: (32, 160, 160)}
 PATCHES = {2: {"y": 128, "x": 128}, 3: {"z": 16, "y": 64, "x": 64}}
@@ -325,6 +331,29 @@ def steps(options: argparse.Namespace) -> None:
         print(f"| {name} | {np.median(taken):.3f} | {ratio:.3f} |")
 
 
+def share(options: argparse.Namespace) -> None:
+    """Print CPU seconds of making a batch and of learning it."""
+    job = config(options)
+    pairs = [
+        tuple(Image(a, AXES[options.dimensions], {}, {}, name=f"{i}") for a in pair)
+        for i, pair in enumerate(images(options.dimensions)[:6])
+    ]
+    preparation = prepare(job, pairs, on_cpu=True)
+    run = RunFolder.create(Path(tempfile.mkdtemp()), job)
+    trainer = Trainer(preparation, run, open_fabric(job))
+    seconds: dict[str, list[float]] = {"batch": [], "learning": []}
+    for step in range(2 * options.block):
+        started = clock()
+        batch = trainer.batches.batch(step)
+        seconds["batch"].append(clock() - started)
+    for _ in range(options.block):
+        started = clock()
+        trainer.learner.learn(batch, trainer.loss, 1)
+        seconds["learning"].append(clock() - started)
+    made, learned = (float(np.median(each)) for each in seconds.values())
+    print(f"| {made:.4f} | {learned:.3f} | {(made + learned) / learned:.3f} |")
+
+
 def start(options: argparse.Namespace) -> None:
     """Print the seconds to the first step, of a second training in this process."""
     folder = Path(tempfile.mkdtemp())
@@ -345,7 +374,7 @@ def start(options: argparse.Namespace) -> None:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("what", choices=("steps", "start"))
+    parser.add_argument("what", choices=("steps", "share", "start"))
     parser.add_argument("--dimensions", type=int, choices=(2, 3), default=2)
     parser.add_argument("--augmentation", default="standard")
     parser.add_argument("--blocks", type=int, default=12)
@@ -353,7 +382,7 @@ def main() -> None:
     parser.add_argument("--only", help="part of a name: that and the bare loop")
     parser.add_argument("--device", default="cpu")
     options = parser.parse_args()
-    {"steps": steps, "start": start}[options.what](options)
+    {"steps": steps, "share": share, "start": start}[options.what](options)
 
 
 if __name__ == "__main__":
