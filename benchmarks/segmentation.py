@@ -5,9 +5,9 @@
 
 ``myelin``: background, myelin and axons in a scanning electron micrograph
 (axondeepseg): the left 1,000 columns train, the right 480 test. ``nuclei``: nuclei
-against background in fluorescence and stained tissue (DSB 2018), every fourth image
-tests. The floors are the majority class of training, and the intensity thresholds of
-Otsu with the assignment of classes that is best on the training images.
+against background in fluorescence (Caicedo et al. 2019), every fourth image tests.
+The floors are the majority class of training, and the intensity thresholds of Otsu with
+the assignment of classes that is best on the training images.
 """
 
 from __future__ import annotations
@@ -54,15 +54,14 @@ def myelin(folder: Path) -> tuple[list[Pair], list[Pair]]:
 
 
 def nuclei(folder: Path) -> tuple[list[Pair], list[Pair]]:
-    pairs = [
-        (
-            grey(path),
-            grey(path.with_name(path.name.replace("_image.png", "_labels.tif"))),
-        )
-        for path in sorted(folder.glob("*_image.png"))
-    ]
-    testing = pairs[::4]
-    return [pair for pair in pairs if pair not in testing], testing
+    pairs = []
+    for path in sorted(folder.glob("*_image.png")):
+        colors = imageio.v3.imread(path)[..., :3]
+        if (colors == colors[..., :1]).all():  # else stained tissue
+            labels = path.with_name(path.name.replace("image.png", "labels.tif"))
+            pairs.append((grey(path), grey(labels)))
+    training = [pair for number, pair in enumerate(pairs) if number % 4]
+    return training, pairs[::4]
 
 
 SETS: dict[str, tuple[Any, dict[str, Any]]] = {

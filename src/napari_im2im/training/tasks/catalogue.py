@@ -75,7 +75,7 @@ TASKS: Mapping[str, TaskInfo] = MappingProxyType(
             text="Gives each pixel one of the classes that are labelled.",
             target="labels",
             losses=get_args(SegmentationLossName),
-            default_loss=MappingProxyType({"generalized_dice": 1.0, "focal": 1.0}),
+            default_loss=MappingProxyType({"cross_entropy": 1.0, "dice": 1.0}),
         ),
         "instances": TaskInfo(
             title="Separate objects",
