@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import shutil
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,13 +13,14 @@ import yaml
 from napari_im2im.errors import ModelError
 from napari_im2im.models.archive import sha256_of
 from napari_im2im.models.package import load_package
+from napari_im2im.models.writing import write_package
 from napari_im2im.zoo.comparison import Tolerance, compare
 from napari_im2im.zoo.testing import (
     FormatTested,
     PackageTested,
     reproduction_events,
 )
-from packages import write_smooth_package
+from packages import tiny_content, write_smooth_package
 
 if TYPE_CHECKING:
     from collections.abc import Collection
@@ -63,6 +65,24 @@ def test_every_weights_format_is_tested_whole_and_tiled(model: Path) -> None:
         assert one.whole[0].actual.shape == (1, 1, 24, 32)
         assert one.tiled[0].passed
         assert "In tiles: the same" in one.sentence
+
+
+@pytest.mark.parametrize(
+    "task",
+    [
+        {"name": "semantic", "classes": ["background", "cell"], "values": [0, 1]},
+        {"name": "instances", "method": "watershed"},
+    ],
+    ids=["classes", "objects"],
+)
+def test_what_becomes_labels_is_compared_before(
+    tmp_path: Path, task: dict[str, Any]
+) -> None:
+    content = replace(tiny_content(("y", "x"), 1, 2), config={"task": task})
+    model = write_package(tmp_path / "model", content)
+    events = list(reproduction_events(load_package(model)))
+    (tested,) = (event for event in events if isinstance(event, FormatTested))
+    assert tested.whole[0].passed
 
 
 def test_code_that_is_not_trusted_is_left_out_and_said(model: Path) -> None:
