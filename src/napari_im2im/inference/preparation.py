@@ -32,13 +32,13 @@ from napari_im2im.inference.results import Target, split_steps
 from napari_im2im.inference.selection import Selection
 from napari_im2im.inference.setup import Model, Setup
 from napari_im2im.inference.statistics import WholeTensor, bind_steps
+from napari_im2im.inference.step_statistics import statistics_of
 from napari_im2im.inference.steps import (
     CONTINUOUS,
     WHOLE,
     bind,
     check_steps,
     dtype_after,
-    statistics_of,
 )
 from napari_im2im.inference.whole_steps import check_libraries, network_tensor
 from napari_im2im.models.tensors import FixedSize, ReferencedSize

@@ -19,7 +19,8 @@ from napari_im2im.inference.objects.separation import separate
 from napari_im2im.inference.outputs import tile_parts
 from napari_im2im.inference.sources import Source
 from napari_im2im.inference.statistics import WholeTensor, bind_steps
-from napari_im2im.inference.steps import Operation, apply, bind, statistics_of
+from napari_im2im.inference.step_statistics import statistics_of
+from napari_im2im.inference.steps import Operation, apply, bind
 from napari_im2im.inference.whole_steps import apply_whole_steps
 
 if TYPE_CHECKING:

@@ -14,14 +14,16 @@ import numpy as np
 
 from napari_im2im.errors import ModelError
 from napari_im2im.inference.distributions import Sketch, ValueCounts
-from napari_im2im.inference.steps import apply, bind, statistics_of
+from napari_im2im.inference.step_statistics import statistics_of
+from napari_im2im.inference.steps import apply, bind
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from napari_im2im.inference.distributions import Distribution
     from napari_im2im.inference.sources import Source
-    from napari_im2im.inference.steps import Operation, StatisticsNeeded
+    from napari_im2im.inference.step_statistics import StatisticsNeeded
+    from napari_im2im.inference.steps import Operation
     from napari_im2im.models.tensors import Step
 
 

@@ -1,6 +1,6 @@
 """The pre- and postprocessing steps of the BioImage Model Zoo, for arrays.
 
-A step that needs statistics says which (`statistics_of`); `bind` then turns a step
+`step_statistics` says which statistics a step needs; `bind` then turns a step
 and its statistics into a function of an array, which gives the same result for a
 tile as for the whole image.
 
@@ -12,7 +12,6 @@ https://bioimage-io.github.io/spec-bioimage-io/ (format 0.5)
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -41,71 +40,11 @@ WHOLE = frozenset({"cellpose_flow_dynamics", "custom", "stardist_postprocessing"
 """Postprocessing that needs a whole result at once; `whole_steps` applies it."""
 
 
-@dataclass(frozen=True)
-class StatisticsNeeded:
-    """Which statistics a step wants of its tensor, and of a reference tensor.
-
-    ``axes`` are reduced jointly, None stands for all; ``reference`` is the id of a
-    raw input that gives the statistics instead of the tensor (``scale_range``) or
-    besides it (``scale_mean_variance``).
-    """
-
-    axes: tuple[str, ...] | None
-    own: bool = True
-    reference: str | None = None
-
-    def per_channel(self, axes: Sequence[str], where: str) -> bool:
-        """Return whether each channel has its own statistics.
-
-        Parameters
-        ----------
-        axes
-            Axes of the tensor.
-        where
-            The tensor, for the sentence.
-
-        Raises
-        ------
-        ModelError
-            If positions along another axis would have their own.
-        """
-        if self.axes is None:
-            return False
-        kept = [axis for axis in axes if axis not in (*self.axes, "batch")]
-        if any(axis != "channel" for axis in kept):
-            raise ModelError(
-                f"{where} is normalised separately for each position along "
-                f"{kept[0]}, which depends on the size of the image: this model "
-                "can't be applied here."
-            )
-        return bool(kept)
-
-
 def check_steps(steps: Sequence[Step], where: str) -> None:
     """Raise ModelError, in a sentence, if one of the steps is unknown."""
     for step in steps:
         if step.id not in _BINDERS and step.id not in WHOLE:
             raise ModelError(f"{where} has an unknown processing step {step.id!r}.")
-
-
-def statistics_of(step: Step) -> StatisticsNeeded | None:
-    """Return the statistics that a step needs, or None."""
-    kwargs = step.kwargs
-    axes = kwargs.get("axes")
-    axes = None if axes is None else tuple(axes)
-    reference = kwargs.get("reference_tensor")
-    match step.id:
-        case "zero_mean_unit_variance":
-            return StatisticsNeeded(axes)
-        case "scale_range":
-            return StatisticsNeeded(axes, own=reference is None, reference=reference)
-        case "scale_mean_variance":
-            return StatisticsNeeded(axes, reference=reference)
-        case "clip":
-            keys = ("min_percentile", "max_percentile")
-            if any(kwargs.get(key) is not None for key in keys):
-                return StatisticsNeeded(axes)
-    return None
 
 
 def bind(
