@@ -186,3 +186,23 @@ def test_packing_the_folder_loses_nothing(
     assert repacked.description.timestamp == original.description.timestamp
     shutil.rmtree(folder)
     assert load_package(packed).test_inputs()[0].shape == (1, 1, 32, 32)
+
+
+@pytest.mark.parametrize("pixel_size", [0.2, 0.1, 0.3, 1 / 3, 0.65, 0.1083])
+@pytest.mark.parametrize("factor", [1, 2, 3])
+def test_any_pixel_size_leaves_a_whole_halo(pixel_size: float, factor: int) -> None:
+    for wanted in range(1, 100):
+        source, target = image_specs(
+            spatial_axes=("y", "x"),
+            input_channels=["in"],
+            output_channels=["out"],
+            sizes=dict.fromkeys(("y", "x"), SteppedSize(16, 16)),
+            halo={"y": wanted, "x": 0},
+            pixel_size={"y": pixel_size, "x": pixel_size},
+            enlargement={"y": factor, "x": factor},
+        )
+        halo = target.axis("y").halo
+        sizes = [spec.axis("y").pixel_size or 1.0 for spec in (target, source)]
+        # As the specification checks it.
+        assert (halo * sizes[0] / sizes[1]).is_integer()
+        assert factor * wanted <= halo <= factor * (wanted + 8)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import string
+import struct
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -134,35 +135,48 @@ def image_specs(
         Tensors ``input`` and ``output`` with axes ``(batch, channel, [z,] y, x)``
         of float32. Sizes have room for the halo, as the specification demands.
     """
-    halo, pixel_size, factors = halo or {}, pixel_size or {}, enlargement or {}
+    pixel_size, factors = pixel_size or {}, enlargement or {}
+    halo = {
+        axis: _exact_halo(count, factors.get(axis, 1), pixel_size.get(axis, 1.0))
+        for axis, count in (halo or {}).items()
+    }
     batch = AxisSpec("batch", SteppedSize(1, 1))
 
     def channel(names: Sequence[str]) -> AxisSpec:
         return AxisSpec("channel", FixedSize(len(names)), channel_names=tuple(names))
 
-    def space(axis: str, size: Size, factor: int = 1, halo: int = 0) -> AxisSpec:
+    def space(
+        axis: str, size: Size, factor: int, *, is_output: bool, halo: int = 0
+    ) -> AxisSpec:
         known = pixel_size.get(axis)
+        # Where nothing is known, sizes only say how much larger the output is.
+        plain = known is None and factor == 1
+        fine = _short((1.0 if known is None else known) / factor)
         return AxisSpec(
             axis,
             size,
             halo=halo,
-            pixel_size=None if known is None else known / factor,
+            pixel_size=None if plain else fine if is_output else factor * fine,
             unit=None if known is None else unit,
         )
 
+    by_axis = [(axis, factors.get(axis, 1)) for axis in spatial_axes]
     input_axes = [
-        space(axis, _with_room(sizes[axis], halo.get(axis, 0))) for axis in spatial_axes
+        space(axis, _with_room(sizes[axis], halo.get(axis, 0)), factor, is_output=False)
+        for axis, factor in by_axis
     ]
     output_axes = [
         space(
             axis,
             ReferencedSize("input", axis, scale=factor),
             factor,
+            is_output=True,
             # A network of fixed size sees everything it will ever see.
-            0 if isinstance(sizes[axis], FixedSize) else factor * halo.get(axis, 0),
+            halo=0
+            if isinstance(sizes[axis], FixedSize)
+            else factor * halo.get(axis, 0),
         )
-        for axis in spatial_axes
-        for factor in (factors.get(axis, 1),)
+        for axis, factor in by_axis
     ]
     return (
         TensorSpec(
@@ -200,6 +214,27 @@ def valid_name(name: str) -> str:
     cleaned = "".join(c if c in _NAME_CHARACTERS else " " for c in name)
     cleaned = " ".join(cleaned.split())[:128].strip()
     return cleaned if len(cleaned) >= 5 else f"{cleaned} model".strip()
+
+
+def _exact_halo(halo: int, factor: int, pixel_size: float) -> int:
+    """Return the halo, or a little more, that the format finds to be whole pixels.
+
+    It computes the input's halo from the output's with both pixel sizes, and takes
+    24.000000000000004 for no whole number.
+    """
+    while not (factor * halo * (pixel_size / factor) / pixel_size).is_integer():
+        halo += 1
+    return halo
+
+
+def _short(pixel_size: float) -> float:
+    """Round to single precision, so that multiples and their quotients are exact.
+
+    The format multiplies halos by pixel sizes, divides by others, and refuses what
+    is then not a whole number.
+    """
+    rounded: float = struct.unpack("f", struct.pack("f", pixel_size))[0]
+    return rounded
 
 
 def _with_room(size: SteppedSize | FixedSize, halo: int) -> SteppedSize | FixedSize:
