@@ -170,12 +170,12 @@ def test_a_set_that_does_not_fit_stays_on_disk(config, tmp_path, monkeypatch):
     for number, kind in enumerate(("phase", "dna")):
         store = zarr.create_array(
             large / f"{kind}.zarr",
-            shape=(150, 1024, 1024),
+            shape=(200, 1024, 1024),
             chunks=(1, 1024, 1024),
             dtype="u1",
             compressors=None,
         )
-        for plane in range(150):
+        for plane in range(200):
             value = np.roll(tile, plane, axis=number)
             store[plane] = np.tile(value if number else 255 - value, (2, 2))
     data = {
@@ -189,7 +189,7 @@ def test_a_set_that_does_not_fit_stays_on_disk(config, tmp_path, monkeypatch):
     highest = before
     for _ in train_events(config(data=data, spatial_axes="yx")):
         highest = max(highest, process.memory_info().rss)
-    assert highest - before < 250_000_000  # the images have 314,572,800 bytes
+    assert highest - before < 300_000_000  # the images have 419,430,400 bytes
 
 
 # -- what a user may have on disk --------------------------------------------------
