@@ -206,3 +206,23 @@ def test_any_pixel_size_leaves_a_whole_halo(pixel_size: float, factor: int) -> N
         # As the specification checks it.
         assert (halo * sizes[0] / sizes[1]).is_integer()
         assert factor * wanted <= halo <= factor * (wanted + 8)
+
+
+@pytest.mark.parametrize("factor", [1, 3, 7])
+@pytest.mark.parametrize("pixel_size", [None, 0.22967365211423785])
+def test_an_enlarged_halo_is_that_of_the_input(
+    pixel_size: float | None, factor: int
+) -> None:
+    for halo in range(1, 100):
+        source, target = image_specs(
+            spatial_axes=("x",),
+            input_channels=["in"],
+            output_channels=["out"],
+            sizes={"x": SteppedSize(16, 16)},
+            halo={"x": halo},
+            pixel_size={} if pixel_size is None else {"x": pixel_size},
+            enlargement={"x": factor},
+        )
+        sizes = [spec.axis("x").pixel_size or 1.0 for spec in (target, source)]
+        assert target.axis("x").halo * sizes[0] / sizes[1] == halo
+        assert sizes[1] / sizes[0] == factor

@@ -135,11 +135,7 @@ def image_specs(
         Tensors ``input`` and ``output`` with axes ``(batch, channel, [z,] y, x)``
         of float32. Sizes have room for the halo, as the specification demands.
     """
-    pixel_size, factors = pixel_size or {}, enlargement or {}
-    halo = {
-        axis: _exact_halo(count, factors.get(axis, 1), pixel_size.get(axis, 1.0))
-        for axis, count in (halo or {}).items()
-    }
+    halo, pixel_size, factors = halo or {}, pixel_size or {}, enlargement or {}
     batch = AxisSpec("batch", SteppedSize(1, 1))
 
     def channel(names: Sequence[str]) -> AxisSpec:
@@ -214,17 +210,6 @@ def valid_name(name: str) -> str:
     cleaned = "".join(c if c in _NAME_CHARACTERS else " " for c in name)
     cleaned = " ".join(cleaned.split())[:128].strip()
     return cleaned if len(cleaned) >= 5 else f"{cleaned} model".strip()
-
-
-def _exact_halo(halo: int, factor: int, pixel_size: float) -> int:
-    """Return the halo, or a little more, that the format finds to be whole pixels.
-
-    It computes the input's halo from the output's with both pixel sizes, and takes
-    24.000000000000004 for no whole number.
-    """
-    while not (factor * halo * (pixel_size / factor) / pixel_size).is_integer():
-        halo += 1
-    return halo
 
 
 def _short(pixel_size: float) -> float:

@@ -150,8 +150,8 @@ def _axis(axis: AxisSpec, *, is_input: bool) -> dict[str, Any]:
     if kind != "index":
         known = axis.pixel_size is not None and axis.unit in _units()
         # Without a unit, scales still say how much larger one tensor is.
-        ratio = axis.size.scale if isinstance(axis.size, ReferencedSize) else 1.0
-        described["scale"] = float(axis.pixel_size or 1.0) if known else 1.0 / ratio
+        sized = known or axis.unit is None
+        described["scale"] = float(axis.pixel_size or 1.0) if sized else 1.0
         if known:
             described["unit"] = axis.unit
     if is_input:
