@@ -142,16 +142,16 @@ def image_specs(
         return AxisSpec("channel", FixedSize(len(names)), channel_names=tuple(names))
 
     def space(
-        axis: str, size: Size, factor: int, *, is_output: bool, halo: int = 0
+        axis: str, size: Size, factor: int, *, is_output: bool, spoiled: int = 0
     ) -> AxisSpec:
         known = pixel_size.get(axis)
         # Where nothing is known, sizes only say how much larger the output is.
         plain = known is None and factor == 1
-        fine = _short((1.0 if known is None else known) / factor)
+        fine = _exact(1.0 if known is None else known, factor, halo.get(axis, 0))
         return AxisSpec(
             axis,
             size,
-            halo=halo,
+            halo=spoiled,
             pixel_size=None if plain else fine if is_output else factor * fine,
             unit=None if known is None else unit,
         )
@@ -168,7 +168,7 @@ def image_specs(
             factor,
             is_output=True,
             # A network of fixed size sees everything it will ever see.
-            halo=0
+            spoiled=0
             if isinstance(sizes[axis], FixedSize)
             else factor * halo.get(axis, 0),
         )
@@ -212,13 +212,18 @@ def valid_name(name: str) -> str:
     return cleaned if len(cleaned) >= 5 else f"{cleaned} model".strip()
 
 
-def _short(pixel_size: float) -> float:
-    """Round to single precision, so that multiples and their quotients are exact.
+def _exact(pixel_size: float, factor: int, halo: int) -> float:
+    """Return the pixel size of an output, the input's over a factor.
 
-    The format multiplies halos by pixel sizes, divides by others, and refuses what
-    is then not a whole number.
+    The format multiplies the halo by it, divides by the input's, and refuses what is
+    then not a whole number. Where that happens it is rounded to single precision,
+    whose multiples and their quotients are exact.
     """
-    rounded: float = struct.unpack("f", struct.pack("f", pixel_size))[0]
+    fine = pixel_size / factor
+    whole = factor * halo * fine / pixel_size == halo and pixel_size / fine == factor
+    if whole and factor * fine == pixel_size:
+        return fine
+    rounded: float = struct.unpack("f", struct.pack("f", fine))[0]
     return rounded
 
 
