@@ -29,8 +29,8 @@ if TYPE_CHECKING:
 
     Halo = Mapping[str, tuple[int, int]]
 
-_HARDLY_MORE = 1.15
-"""What the exact result may cost, where a smaller halo would do."""
+_WORTH_IT = 1.5
+"""What the exact result may cost, where a smaller halo would mostly do."""
 
 
 @dataclass(frozen=True)
@@ -126,7 +126,7 @@ class Cutting:
         hoped = {axis: (b // 2, a // 2) for axis, (b, a) in field.radius.items()}
         exact = self._cost(field, field.radius)
         least = self._cost(field, known or hoped)
-        if exact <= _HARDLY_MORE * least:
+        if exact <= _WORTH_IT * least:
             return field.radius
         if known:
             return known
@@ -137,7 +137,10 @@ class Cutting:
     def _cost(self, field: ReceptiveField, halo: Halo) -> float:
         """Return what a prediction costs, in pixels computed."""
         planes = len(self.runner.matching.planes(self.region))
-        return planes * self._plan(field, halo).cost(self.share)
+        plan = self._plan(field, halo)
+        # Where a fixed size has no room for the halo, tiles would be blended.
+        blended = plan.overlap and self.config.overlap == "exact"
+        return math.inf if blended else planes * plan.cost(self.share)
 
     def _axes(self, field: ReceptiveField, halo: Halo) -> dict[str, AxisGeometry]:
         """Return how each axis can be cut, halo included."""

@@ -32,7 +32,7 @@ _BYTES_PER_PIXEL = 640
 """What a U-Net of 32 channels needs for each pixel of its input."""
 _LARGEST_ON_CPU = 3 * 2**29
 _SHARE_OF_FREE = 0.4
-_MOST_REPEATED = 1.5
+_MOST_REPEATED = 1.3
 """From here on larger tiles are worth their memory."""
 _BLEND = 64
 
