@@ -45,17 +45,18 @@ def keras(monkeypatch: pytest.MonkeyPatch) -> Any:
 def test_a_keras_model_runs_without_tensorflow(
     tmp_path: Path, keras: Any, entry: dict[str, Any]
 ) -> None:
-    image = keras.Input((None, None, 1))
-    model = keras.Model(image, keras.layers.Conv2D(2, 3, padding="same")(image))
+    image = keras.Input((1, None, None))
+    layer = keras.layers.Conv2D(1, 3, padding="same", data_format="channels_first")
+    model = keras.Model(image, layer(image))
     runtime = load_runtime(with_keras_weights(tmp_path / "m", model, entry))
-    array = np.random.default_rng(0).normal(size=(1, 16, 24, 1)).astype(np.float32)
+    array = np.random.default_rng(0).normal(size=(1, 1, 16, 24)).astype(np.float32)
 
     (result,) = runtime([array])
 
     assert runtime.engine == "keras"
     np.testing.assert_allclose(result, model.predict_on_batch(array), atol=1e-6)
     with pytest.raises(ModelError, match="can't run on arrays of"):
-        runtime([np.zeros((1, 16, 24, 3), np.float32)])
+        runtime([np.zeros((1, 3, 16, 24), np.float32)])
 
 
 @pytest.mark.filterwarnings("ignore")
