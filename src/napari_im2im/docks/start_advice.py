@@ -84,9 +84,7 @@ def advise_start(
     given = _channels(source, config.data.input_channels, axes)
     wanted = _channels(target, config.data.target_channels, axes)
     if reads and given and reads != given:
-        parts.append(
-            f"Its first layer is adapted to {given} channels, not {reads}."
-        )
+        parts.append(f"Its first layer is adapted to {given} channels, not {reads}.")
     new = why_new_head(package, config)
     if config.task == "image" and returns and wanted and returns != wanted:
         new = f"the target has {wanted} channels, not {returns}"
