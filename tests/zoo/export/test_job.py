@@ -69,7 +69,7 @@ def verdicts(events: list[Event]) -> dict[str, str]:
 @pytest.mark.usefixtures("_in_process")
 @pytest.mark.parametrize(
     ("axes", "channels", "added"),
-    [(("y", "x"), (2, 1), ("torchscript", "onnx")), (("z", "y", "x"), (1, 3), ())],
+    [(("y", "x"), (2, 1), ("torchscript", "onnx")), (("z", "y", "x"), (2, 3), ())],
     ids=["2D", "3D"],
 )
 def test_an_export_passes_all_checks(

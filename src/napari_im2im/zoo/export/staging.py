@@ -111,7 +111,8 @@ def add_samples(described: dict[str, Any], package: ModelPackage, folder: Path) 
         if "sample_tensor" in tensor or array.dtype.kind not in "fu":
             continue
         name = f"sample_{tensor['id']}.tif"
-        tifffile.imwrite(folder / name, array, metadata=None, photometric="minisblack")
+        # With its shape, which keeps channels and planes apart.
+        tifffile.imwrite(folder / name, array, photometric="minisblack")
         tensor["sample_tensor"] = _file(folder, name)
 
 
