@@ -205,6 +205,7 @@ def test_any_pixel_size_leaves_a_whole_halo(pixel_size: float, factor: int) -> N
         sizes = [spec.axis("y").pixel_size or 1.0 for spec in (target, source)]
         # As the specification checks it.
         assert (halo * sizes[0] / sizes[1]).is_integer()
+        assert wanted * sizes[1] / sizes[0] == factor * wanted
         assert factor * wanted <= halo <= factor * (wanted + 8)
 
 

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import math
 import string
-import struct
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
+
+import numpy as np
 
 from napari_im2im.models.tensors import (
     AxisSpec,
@@ -21,11 +22,13 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from datetime import datetime
 
-    import numpy as np
     import torch
 
     from napari_im2im.models.package import ModelPackage
     from napari_im2im.models.tensors import Step
+
+_LARGEST_SIZE = 2**12
+"""Sizes of test images and halos are smaller."""
 
 _NAME_CHARACTERS = frozenset(string.ascii_letters + string.digits + "_+- ()")
 _MONAI = {
@@ -147,7 +150,7 @@ def image_specs(
         known = pixel_size.get(axis)
         # Where nothing is known, sizes only say how much larger the output is.
         plain = known is None and factor == 1
-        fine = _exact(1.0 if known is None else known, factor, halo.get(axis, 0))
+        fine = _exact(1.0 if known is None else known, factor)
         return AxisSpec(
             axis,
             size,
@@ -212,19 +215,22 @@ def valid_name(name: str) -> str:
     return cleaned if len(cleaned) >= 5 else f"{cleaned} model".strip()
 
 
-def _exact(pixel_size: float, factor: int, halo: int) -> float:
+def _exact(pixel_size: float, factor: int) -> float:
     """Return the pixel size of an output, the input's over a factor.
 
-    The format multiplies the halo by it, divides by the input's, and refuses what is
-    then not a whole number. Where that happens it is rounded to single precision,
-    whose multiples and their quotients are exact.
+    The format multiplies sizes and halos by one pixel size, divides by the other, and
+    refuses what is then not a whole number, as 24.000000000000004. Where that would
+    happen it is rounded to 40 binary digits, whose multiples and their quotients are
+    exact.
     """
     fine = pixel_size / factor
-    whole = factor * halo * fine / pixel_size == halo and pixel_size / fine == factor
-    if whole and factor * fine == pixel_size:
+    sizes = np.arange(1, _LARGEST_SIZE)
+    outwards = sizes * pixel_size / fine == factor * sizes
+    inwards = factor * sizes * fine / pixel_size == sizes
+    if outwards.all() and inwards.all() and factor * fine == pixel_size:
         return fine
-    rounded: float = struct.unpack("f", struct.pack("f", fine))[0]
-    return rounded
+    mantissa, exponent = math.frexp(fine)
+    return math.ldexp(round(mantissa * 2**40), exponent - 40)
 
 
 def _with_room(size: SteppedSize | FixedSize, halo: int) -> SteppedSize | FixedSize:
