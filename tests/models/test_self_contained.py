@@ -21,6 +21,10 @@ from packages import TINY, write_tiny_package
 if TYPE_CHECKING:
     from pathlib import Path
 
+FLAT = NetworkConfig(
+    name="UNet",
+    kwargs={"channels": (4, 4, 8, 8), "strides": [[1, 2, 2], [2, 2, 2], 2]},
+)
 RESIDUAL = NetworkConfig(name="UNet", kwargs={"channels": (4, 4, 8, 8)})
 SEGRESNET = NetworkConfig(name="SegResNet", kwargs={"init_filters": 4})
 GROUPS = NetworkConfig(kwargs={**TINY.kwargs, "norm": ["group", {"num_groups": 2}]})
@@ -58,6 +62,10 @@ def test_the_file_gives_the_networks_result(
         torch.testing.assert_close(
             network.train(mode)(pixels), known.train(mode)(pixels)
         )
+
+
+def test_strides_may_differ_by_axis(tmp_path: Path) -> None:
+    assert source_file(written(tmp_path, FLAT, ("z", "y", "x"))).is_file()
 
 
 def test_a_level_of_odd_size_is_filled_up(tmp_path: Path) -> None:

@@ -12,7 +12,7 @@ https://doi.org/10.1007/978-3-030-12029-0_40.
 from __future__ import annotations
 
 from collections import OrderedDict
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import nn
@@ -20,8 +20,8 @@ from torch import nn
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-CONVOLUTIONS = {2: nn.Conv2d, 3: nn.Conv3d}
-TRANSPOSED_CONVOLUTIONS = {2: nn.ConvTranspose2d, 3: nn.ConvTranspose3d}
+CONVOLUTIONS: dict[int, Any] = {2: nn.Conv2d, 3: nn.Conv3d}
+TRANSPOSED_CONVOLUTIONS: dict[int, Any] = {2: nn.ConvTranspose2d, 3: nn.ConvTranspose3d}
 NORMS = {
     ("batch", 2): nn.BatchNorm2d,
     ("batch", 3): nn.BatchNorm3d,
@@ -42,7 +42,7 @@ class UNet(nn.Module):
     channels
         Channels of the levels, the finest first.
     strides
-        How many times smaller each further level is.
+        How many times smaller each further level is, or one number for each axis.
     num_res_units
         Convolutions in a residual unit of the encoder, at least 1.
     norm
@@ -55,7 +55,7 @@ class UNet(nn.Module):
         in_channels: int,
         out_channels: int,
         channels: Sequence[int],
-        strides: Sequence[int],
+        strides: Sequence[int | Sequence[int]],
         num_res_units: int,
         norm: str = "batch",
     ) -> None:
@@ -63,8 +63,12 @@ class UNet(nn.Module):
         if num_res_units < 1:
             raise ValueError("this file has no U-Net without residual units")
         self.dims, self.units, self.norm = spatial_dims, num_res_units, norm
+        by_axis = [
+            [step] * spatial_dims if isinstance(step, int) else list(step)
+            for step in strides
+        ]
         self.model = self.level(
-            in_channels, out_channels, list(channels), list(strides), top=True
+            in_channels, out_channels, list(channels), by_axis, top=True
         )
 
     def forward(self, image: torch.Tensor) -> torch.Tensor:
@@ -83,18 +87,19 @@ class UNet(nn.Module):
         inputs: int,
         outputs: int,
         channels: list[int],
-        strides: list[int],
+        strides: list[list[int]],
         top: bool = False,
     ) -> nn.Sequential:
         """Return a level with all that are coarser: down, those around them, up."""
         first, second = channels[:2]
+        ones = [1] * self.dims
         coarser: nn.Module
         if len(channels) > 2:
             joined = 2 * first
             coarser = self.level(first, first, channels[1:], strides[1:])
         else:
             joined = first + second
-            coarser = Residual(self.dims, first, second, 1, self.units, self.norm)
+            coarser = Residual(self.dims, first, second, ones, self.units, self.norm)
         down = Residual(self.dims, inputs, first, strides[0], self.units, self.norm)
         larger = TRANSPOSED_CONVOLUTIONS[self.dims](
             joined,
@@ -102,11 +107,11 @@ class UNet(nn.Module):
             kernel_size=3,
             stride=strides[0],
             padding=1,
-            output_padding=strides[0] - 1,
+            output_padding=[step - 1 for step in strides[0]],
         )
         up = nn.Sequential(
             activated(larger, self.dims, outputs, self.norm),
-            Residual(self.dims, outputs, outputs, 1, 1, self.norm, bare=top),
+            Residual(self.dims, outputs, outputs, ones, 1, self.norm, bare=top),
         )
         return nn.Sequential(down, Skip(coarser), up)
 
@@ -131,7 +136,7 @@ class Residual(nn.Module):
         dims: int,
         inputs: int,
         outputs: int,
-        stride: int,
+        stride: list[int],
         units: int,
         norm: str,
         bare: bool = False,
@@ -147,9 +152,9 @@ class Residual(nn.Module):
             if bare and number == units - 1:
                 unit = nn.Sequential(OrderedDict(conv=conv))
             self.conv.add_module(f"unit{number}", unit)
-            before, step = outputs, 1
+            before, step = outputs, [1] * dims
         self.residual: nn.Module = nn.Identity()
-        if stride != 1:
+        if max(stride) > 1:
             self.residual = CONVOLUTIONS[dims](
                 inputs, outputs, kernel_size=3, stride=stride, padding=1
             )
