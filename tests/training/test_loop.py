@@ -157,7 +157,7 @@ def test_a_killed_training_goes_on_from_its_last_checkpoint(config, pairs, monke
     next(e for e in events if isinstance(e, Progress) and e.done == 13)
     with monkeypatch.context() as patched:
         # What is killed saves nothing.
-        patched.setattr(run_folder.RunFolder, "save_checkpoint", lambda *_: None)
+        patched.setattr(run_folder.RunFolder, "save_checkpoint", lambda *_, **__: None)
         events.close()
     list(train_events(TrainConfig(resume=run), pairs))
     expected, weights = final_weights(whole), final_weights(run)
