@@ -184,7 +184,12 @@ def _scales(size: int) -> tuple[int, tuple[float, ...]]:
     return window, tuple(beta / total for beta in _SCALES[:count])
 
 
-def _mean(values: torch.Tensor, weight: torch.Tensor | None) -> torch.Tensor:
+def weighted_mean(values: torch.Tensor, weight: torch.Tensor | None) -> torch.Tensor:
+    """Return the mean of values ``(batch, c, [z,] y, x)`` over what counts.
+
+    ``weight`` is ``(batch, 1, [z,] y, x)``, or of the values' own shape, not negative;
+    None: all count. 0 where it is 0 everywhere.
+    """
     if weight is None:
         return values.mean()
     weight = weight.expand_as(values)
@@ -194,20 +199,20 @@ def _mean(values: torch.Tensor, weight: torch.Tensor | None) -> torch.Tensor:
 def _mean_absolute(
     prediction: torch.Tensor, target: torch.Tensor, weight: torch.Tensor | None
 ) -> torch.Tensor:
-    return _mean((prediction - target).abs(), weight)
+    return weighted_mean((prediction - target).abs(), weight)
 
 
 def _mean_square(
     prediction: torch.Tensor, target: torch.Tensor, weight: torch.Tensor | None
 ) -> torch.Tensor:
-    return _mean((prediction - target).square(), weight)
+    return weighted_mean((prediction - target).square(), weight)
 
 
 def _charbonnier(
     prediction: torch.Tensor, target: torch.Tensor, weight: torch.Tensor | None
 ) -> torch.Tensor:
     squares = (prediction - target).square() + _CHARBONNIER**2
-    return _mean(squares.sqrt() - _CHARBONNIER, weight)
+    return weighted_mean(squares.sqrt() - _CHARBONNIER, weight)
 
 
 def _pearson(
@@ -225,7 +230,7 @@ def _pearson(
     spread = (share * a.square()).sum(space) * (share * b.square()).sum(space)
     # A patch without contrast has no correlation; the floor keeps gradients finite.
     correlation = (share * a * b).sum(space) / (spread + 1e-8).sqrt()
-    return _mean(1 - correlation, (weight.amax(space) > 0).to(a))
+    return weighted_mean(1 - correlation, (weight.amax(space) > 0).to(a))
 
 
 def _fourier(

@@ -10,6 +10,8 @@ from scipy import ndimage
 from torch import nn
 from torch.nn import functional
 
+from napari_im2im.training.losses import weighted_mean
+
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
@@ -62,14 +64,14 @@ class BoundaryLoss(nn.Module):
                 values = functional.binary_cross_entropy_with_logits(
                     logits[:, :2], target[:, :2], reduction="none"
                 )
-                loss = loss + factor * _mean(values, weight)
+                loss = loss + factor * weighted_mean(values, weight)
             elif name == "dice":
                 counted = 1.0 if weight is None else (weight > 0).float()
                 overlap = self.dice(guess[:, :2] * counted, target[:, :2] * counted)
                 loss = loss + factor * overlap
             elif target.shape[1] > 2:
                 values = (guess[:, 2:] - target[:, 2:]).abs()
-                loss = loss + factor * _mean(values, weight)
+                loss = loss + factor * weighted_mean(values, weight)
         return loss
 
 
@@ -233,10 +235,3 @@ def lovasz_hinge(logits: torch.Tensor, truth: torch.Tensor) -> torch.Tensor:
     lost = 1 - intersection / union
     steps = torch.cat([lost[:1], lost[1:] - lost[:-1]])
     return torch.dot(functional.relu(errors), steps)
-
-
-def _mean(values: torch.Tensor, weight: torch.Tensor | None) -> torch.Tensor:
-    if weight is None:
-        return values.mean()
-    total = (weight * values).sum()
-    return total / (weight.sum() * values.shape[1]).clamp_min(1e-6)

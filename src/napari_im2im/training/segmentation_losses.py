@@ -16,6 +16,8 @@ from monai.networks.utils import one_hot
 from torch import nn
 from torch.nn import functional
 
+from napari_im2im.training.losses import weighted_mean
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
@@ -97,7 +99,7 @@ class SegmentationLoss(nn.Module):
         for name, factor in self.weights.items():
             if name in _OF_PIXELS:
                 values = _OF_PIXELS[name](self, logits, truth, target)
-                loss = loss + factor * _mean(values, weight)
+                loss = loss + factor * weighted_mean(values, weight)
             else:
                 loss = loss + factor * getattr(self, name)(*regions)
         return loss
@@ -123,9 +125,3 @@ _OF_PIXELS: dict[str, Callable[..., torch.Tensor]] = {
     "cross_entropy": SegmentationLoss._cross_entropy,
     "focal": SegmentationLoss._focal,
 }
-
-
-def _mean(values: torch.Tensor, weight: torch.Tensor | None) -> torch.Tensor:
-    if weight is None:
-        return values.mean()
-    return (weight * values).sum() / weight.sum().clamp_min(1e-6)
