@@ -10,12 +10,12 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from napari_im2im.errors import ImageError
+from napari_im2im.images.collections import is_store
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-_ZARR_MARKS = ("zarr.json", ".zgroup", ".zarray")
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 _FORBIDDEN = (errno.EACCES, errno.EPERM, errno.EROFS)
 
@@ -56,7 +56,7 @@ def refuse_existing(path: Path, *, overwrite: bool) -> None:
         raise ImageError(
             f"{path} exists already: choose another name, or allow overwriting."
         )
-    if path.is_dir() and not any((path / mark).exists() for mark in _ZARR_MARKS):
+    if path.is_dir() and not is_store(path):
         raise ImageError(f"{path} is a folder of other files: choose another name.")
 
 

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from napari_im2im.errors import DataError
+from napari_im2im.images.collections import is_store
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -164,8 +165,7 @@ def natural_order(path: Path) -> _Key:
 
 def is_plain_folder(path: Path) -> bool:
     """Return whether a path is a folder, but no Zarr store."""
-    marks = ("zarr.json", ".zgroup", ".zarray")
-    return path.is_dir() and not any((path / mark).exists() for mark in marks)
+    return path.is_dir() and not is_store(path)
 
 
 def files_in(folder: Path) -> list[Path]:

@@ -164,10 +164,7 @@ def _check_sizes(
         fits = sizes[1] % sizes[0] == 0 if grows else sizes[0] == sizes[1]
         if not fits and not (axis == "z" and folded):
             space = [a for a in axes if any(a in _long(i) for i in (source, target))]
-            shapes = [
-                " × ".join(str(_long(image).get(a, 1)) for a in space)
-                for image in (source, target)
-            ]
+            shapes = [_size_text(image, space) for image in (source, target)]
             raise DataError(
                 f"The input {source.name} is {shapes[0]} and its target {target.name} "
                 f"is {shapes[1]} ({' × '.join(space)}): crop or resample them to the "
@@ -225,14 +222,15 @@ def check_cost_map(
         shown = [
             a for a, n, m in zip(axes, has, wanted, strict=True) if (n, m) != (1, 1)
         ]
-        sizes = [
-            " × ".join(str(_long(image).get(a, 1)) for a in shown)
-            for image in (cost_map, target)
-        ]
+        sizes = [_size_text(image, shown) for image in (cost_map, target)]
         raise DataError(
             f"The cost map {cost_map.name} is {sizes[0]} and its target {target.name} "
             f"is {sizes[1]} ({' × '.join(shown)}): give both the same size."
         )
+
+
+def _size_text(image: Image, axes: Sequence[str]) -> str:
+    return " × ".join(str(_long(image).get(axis, 1)) for axis in axes)
 
 
 def _check_counts(
