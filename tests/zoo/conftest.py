@@ -150,9 +150,13 @@ def settings(server: Server) -> ZooSettings:
     return ZooSettings(
         index_url=f"{server.url}/collection/index.json",
         records_url=f"{server.url}/records",
-        timeout=0.5,
-        deadline=1.0,
     )
+
+
+@pytest.fixture
+def hasty(settings: ZooSettings) -> ZooSettings:
+    """Settings that give a slow server up soon; a busy computer is one, too."""
+    return settings.model_copy(update={"timeout": 0.5, "deadline": 1.0})
 
 
 def sha256(content: bytes) -> str:

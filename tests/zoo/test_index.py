@@ -195,7 +195,11 @@ def test_a_cover_is_read_once(
 
 @pytest.mark.parametrize("status", [200, 404, 500])
 def test_the_size_is_asked_for_without_a_download(
-    served_model: str, server: Server, settings: ZooSettings, status: int
+    served_model: str,
+    server: Server,
+    settings: ZooSettings,
+    hasty: ZooSettings,
+    status: int,
 ) -> None:
     *_, last = refresh_events(settings)
     assert isinstance(last, IndexRead)
@@ -206,7 +210,7 @@ def test_the_size_is_asked_for_without_a_download(
     assert read_size(model, settings) == size
     assert server.count("heron/weights.onnx") == 1
     server.answers["heron/weights.onnx"].delay = 2
-    assert read_size(model, settings) is None
+    assert read_size(model, hasty) is None
 
 
 @pytest.mark.parametrize(

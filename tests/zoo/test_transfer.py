@@ -126,11 +126,19 @@ def test_only_http_is_opened(run: Any, tmp_path: Path) -> None:
         run((tmp_path / "secret").as_uri())
 
 
-def test_a_silent_server_is_given_up(server: Server, run: Any) -> None:
-    url = server.put("w.pt", BODY, delay=30.0)
+def test_a_silent_server_is_given_up(
+    server: Server, tmp_path: Path, hasty: ZooSettings
+) -> None:
+    job = Transfer(
+        server.put("w.pt", BODY, delay=30.0),
+        tmp_path / "store",
+        None,
+        "weights.pt",
+        retry_delay=0.01,
+    )
     start = time.monotonic()
-    with pytest.raises(NetworkError, match="too long"):
-        run(url)
+    with open_client(hasty) as client, pytest.raises(NetworkError, match="too long"):
+        job.run(client, threading.Event())
     assert time.monotonic() - start < 5
 
 

@@ -74,15 +74,21 @@ def test_offline_uses_the_copy_and_asks_nothing(
     ],
 )
 def test_a_bad_answer_is_explained_or_replaced_by_the_copy(
-    server: Server, cache: WebCache, answer: dict[str, object], words: str
+    server: Server,
+    cache: WebCache,
+    tmp_path: Path,
+    hasty: ZooSettings,
+    answer: dict[str, object],
+    words: str,
 ) -> None:
     url = server.put("a.txt", b"0123456789abcdef" * 20, **answer)
-    with pytest.raises(NetworkError, match=words):
+    with WebCache(tmp_path / "cache", hasty) as hasty_cache:
+        with pytest.raises(NetworkError, match=words):
+            hasty_cache.fetch(url)
+        server.put("a.txt", "good")
         cache.fetch(url)
-    server.put("a.txt", "good")
-    cache.fetch(url)
-    server.put("a.txt", b"0123456789abcdef" * 20, **answer)
-    copy = cache.fetch(url)
+        server.put("a.txt", b"0123456789abcdef" * 20, **answer)
+        copy = hasty_cache.fetch(url)
     assert copy.content == b"good"
     assert words in copy.problem
 
