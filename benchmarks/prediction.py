@@ -168,9 +168,9 @@ def _peak() -> int:
 
 def make_image(model: Path, data: Path, size: Sequence[int], path: Path) -> None:
     """Write an image of any size, mirrored from real pixels."""
-    from napari_im2im.images.ome_zarr import create_ome_zarr
+    from napari_im2im.images.formats.ome_zarr import create_ome_zarr
     from napari_im2im.images.reading import open_image
-    from napari_im2im.inference.tiling import reflected_positions
+    from napari_im2im.inference.tiling.tiles import reflected_positions
     from napari_im2im.models.package import load_package
 
     spec = load_package(model).inputs[0]

@@ -82,7 +82,7 @@ def predict(model: Path, image: Any, folder: Path, *, network: bool = True) -> A
 def sparse_image(pixels: np.ndarray, size: int, path: Path) -> Any:
     """Return an image of ``size`` pixels along y and x, most of it never written."""
     from napari_im2im.images.image import Image
-    from napari_im2im.inference.tiling import reflected_positions
+    from napari_im2im.inference.tiling.tiles import reflected_positions
 
     array = zarr.create_array(
         path, shape=(size, size), chunks=(512, 512), dtype=pixels.dtype, overwrite=True
@@ -117,7 +117,7 @@ def measure(model: Path, data: Path, gigabytes: float) -> None:
 def overhead(model: Path, data: Path, size: int) -> None:
     """Predict with the network and without."""
     from napari_im2im.images.image import Image
-    from napari_im2im.inference.tiling import reflected_positions
+    from napari_im2im.inference.tiling.tiles import reflected_positions
 
     pixels = plane_of(data)
     rows, columns = (reflected_positions(0, size, n) for n in pixels.shape)

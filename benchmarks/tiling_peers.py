@@ -34,14 +34,14 @@ class Bench:
 
     def pixels(self) -> np.ndarray:
         """Return the image, preprocessed, with the axes of the model."""
-        from napari_im2im.inference.steps import apply, bind
+        from napari_im2im.inference.processing.steps import apply, bind
 
         spec = self.package.inputs[0]
         pixels = self.image().read(axes=spec.axis_names)
         return apply([bind(step, spec.axis_names) for step in spec.steps], pixels)
 
     def finished(self, result: np.ndarray) -> np.ndarray:
-        from napari_im2im.inference.steps import apply, bind
+        from napari_im2im.inference.processing.steps import apply, bind
 
         spec = self.package.outputs[0]
         return apply([bind(step, spec.axis_names) for step in spec.steps], result)

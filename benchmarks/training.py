@@ -35,7 +35,7 @@ from napari_im2im.training.config import TrainConfig
 from napari_im2im.training.devices import open_fabric
 from napari_im2im.training.loop import train_events
 from napari_im2im.training.preparation import prepare
-from napari_im2im.training.run_folder import RunFolder
+from napari_im2im.training.runs.folder import RunFolder
 from napari_im2im.training.trainer import Trainer
 
 SHAPES = {2: (512, 512), 3: (32, 160, 160)}

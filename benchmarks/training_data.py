@@ -53,7 +53,7 @@ def main() -> None:
 def index(folder: Path) -> dict[str, float]:
     """Measure finding, pairing and opening 1,000 TIFF files."""
     from napari_im2im.training.config import TrainConfig
-    from napari_im2im.training.examples import open_examples
+    from napari_im2im.training.data.examples import open_examples
 
     folder.mkdir(parents=True, exist_ok=True)
     pixels = np.zeros((64, 64), np.uint16)

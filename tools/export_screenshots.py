@@ -40,7 +40,7 @@ def take_all(model: Path, folder: Path, home: Path) -> None:
     import napari
     from qtpy.QtWidgets import QScrollArea
 
-    from napari_im2im.docks.export import open_export
+    from napari_im2im.docks.export.widget import open_export
     from napari_im2im.docks.opening import open_sample
 
     viewer = napari.Viewer()

@@ -66,7 +66,7 @@ def _open_model(path: str | list[str]) -> list[LayerDataTuple]:
     assert isinstance(path, str)
     viewer = napari.current_viewer()
     if viewer is None:
-        from napari_im2im.docks.model_zoo_jobs import open_model
+        from napari_im2im.docks.model_zoo.jobs import open_model
 
         (opened,) = open_model(path)
         return list(opened.sample) or [(None,)]

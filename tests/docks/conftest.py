@@ -8,8 +8,10 @@ import numpy as np
 import pytest
 from napari.components import ViewerModel
 
-from napari_im2im.docks import model_picker, predict, train
-from napari_im2im.docks.prediction_advice import ModelFacts
+from napari_im2im.docks import model_picker
+from napari_im2im.docks.predict import widget as predict
+from napari_im2im.docks.predict.advice import ModelFacts
+from napari_im2im.docks.train import widget as train
 from napari_im2im.events import (
     MetricsLogged,
     NewBest,

@@ -9,12 +9,12 @@ from napari_im2im.docks.advice import (
     describe_sizes,
     first_to_fix,
 )
-from napari_im2im.docks.prediction_advice import (
+from napari_im2im.docks.predict.advice import (
     ModelFacts,
     advise_prediction,
     facts_of,
 )
-from napari_im2im.docks.training_advice import suggest_name
+from napari_im2im.docks.train.advice import suggest_name
 from napari_im2im.images.image import Image
 from napari_im2im.inference.config import PredictConfig
 from napari_im2im.models.library import BUNDLED_FOLDER

@@ -9,7 +9,7 @@ from napari_im2im.evaluation.trained import train_and_test_events
 from napari_im2im.events import Message, TrainingFinished
 from napari_im2im.images import Image, open_image, save_image
 from napari_im2im.training.config import TrainConfig
-from napari_im2im.training.report import write_report
+from napari_im2im.training.runs.report import write_report
 
 
 @pytest.fixture

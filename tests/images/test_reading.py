@@ -19,8 +19,8 @@ from PIL import Image as Picture
 
 from napari_im2im.errors import ImageError
 from napari_im2im.images import open_image
-from napari_im2im.images.contents import UNKNOWN
-from napari_im2im.images.lazy import FileArray
+from napari_im2im.images.formats.contents import UNKNOWN
+from napari_im2im.images.formats.lazy import FileArray
 from napari_im2im.images.reading import guess_axes
 from napari_im2im.images.view import ArrayView
 

@@ -10,9 +10,9 @@ import numpy as np
 from napari_im2im.events import Event, PredictionFinished
 from napari_im2im.images.image import Image
 from napari_im2im.inference.config import PredictConfig
-from napari_im2im.inference.geometry import model_geometry
 from napari_im2im.inference.prediction import predict_with
-from napari_im2im.inference.tiling import reflected_positions
+from napari_im2im.inference.tiling.geometry import model_geometry
+from napari_im2im.inference.tiling.tiles import reflected_positions
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

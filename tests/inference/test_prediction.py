@@ -17,9 +17,9 @@ from inference.specs import input_spec, output_spec
 from napari_im2im.errors import ConfigError, ImageError, ModelError
 from napari_im2im.events import Message, PredictionFinished, PredictionStarted, TileDone
 from napari_im2im.images.image import Image
-from napari_im2im.inference import planning
 from napari_im2im.inference.config import PredictConfig
 from napari_im2im.inference.prediction import predict_with
+from napari_im2im.inference.tiling import planning
 from napari_im2im.models.tensors import FixedSize, Step, SteppedSize
 
 if TYPE_CHECKING:

@@ -14,7 +14,7 @@ from napari_im2im.images.image import Image
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from napari_im2im.training.examples import Pair
+    from napari_im2im.training.data.examples import Pair
 
 # A busy computer is no failure.
 settings.register_profile("patient", deadline=None)

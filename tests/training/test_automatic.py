@@ -12,7 +12,7 @@ from napari_im2im.training.automatic import (
     smaller_patch,
 )
 from napari_im2im.training.config import TrainConfig
-from napari_im2im.training.data import Sample
+from napari_im2im.training.data.samples import Sample
 
 SIZES = {"y": SteppedSize(16, 16), "x": SteppedSize(16, 16)}
 

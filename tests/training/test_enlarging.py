@@ -11,9 +11,9 @@ from napari_im2im.errors import ConfigError, DataError
 from napari_im2im.events import Message, Preview, TrainingFinished
 from napari_im2im.models.networks import NetworkConfig
 from napari_im2im.training.config import TrainConfig
-from napari_im2im.training.examples import collect
+from napari_im2im.training.data.examples import collect
+from napari_im2im.training.data.planning import plan_layout
 from napari_im2im.training.loop import train_events
-from napari_im2im.training.planning import plan_layout
 
 UNIT = {"y": 1.0, "x": 1.0}
 SMALL = {"name": "UNet", "kwargs": {"channels": [4, 8], "strides": [2]}}

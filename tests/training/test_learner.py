@@ -10,7 +10,7 @@ from napari_im2im.errors import ModelError
 from napari_im2im.training.batches import LearningBatch
 from napari_im2im.training.config import OptimizerConfig
 from napari_im2im.training.learner import Learner
-from napari_im2im.training.losses import WeightedLoss
+from napari_im2im.training.losses.images import WeightedLoss
 
 LOSS = WeightedLoss({"mse": 1.0}, (8, 8), [0.0], [1.0])
 

@@ -25,9 +25,10 @@ from napari_im2im.events import (
     TrainingStarted,
 )
 from napari_im2im.images.image import Image
-from napari_im2im.training import run_folder, trainer
+from napari_im2im.training import trainer
 from napari_im2im.training.config import EffortConfig, TrainConfig
 from napari_im2im.training.loop import train_events
+from napari_im2im.training.runs import folder as run_folder
 
 TINY = {
     "name": "BasicUNet",
@@ -198,7 +199,7 @@ def killed_at(config, folder, steps):
         "torch.set_num_threads(1)\n"
         "from napari_im2im.images.image import Image\n"
         "from napari_im2im.training.loop import train_events\n"
-        "from napari_im2im.training.run_folder import read_config\n"
+        "from napari_im2im.training.runs.folder import read_config\n"
         "from pathlib import Path\n"
         "folder, steps = Path(sys.argv[1]), int(sys.argv[2])\n"
         "arrays = numpy.load(folder / 'pairs.npy')\n"

@@ -13,9 +13,9 @@ import pytest
 
 from napari_im2im.images.writing import save_image
 from napari_im2im.training.config import TrainConfig
+from napari_im2im.training.data.sampling import PatchSampler
 from napari_im2im.training.loop import train_events
 from napari_im2im.training.processes import Processes, processes
-from napari_im2im.training.sampling import PatchSampler
 
 
 @pytest.mark.parametrize(
@@ -53,7 +53,7 @@ def test_who_started_the_processes_is_believed(monkeypatch, environment, expecte
 
 
 def test_processes_share_a_batch(make_pair):
-    from napari_im2im.training.data import Sample
+    from napari_im2im.training.data.samples import Sample
 
     source, target = make_pair((64, 64))
     arrays = [np.asarray(image.data)[None] for image in (source, target)]

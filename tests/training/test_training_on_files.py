@@ -13,8 +13,8 @@ from scipy.ndimage import gaussian_filter
 
 from napari_im2im.errors import ConfigError, DataError, ImageError
 from napari_im2im.events import Message, Progress, TrainingFinished, TrainingStarted
-from napari_im2im.training import loading
 from napari_im2im.training.config import TrainConfig
+from napari_im2im.training.data import loading
 from napari_im2im.training.loop import train_events
 
 TINY = {"name": "BasicUNet", "kwargs": {"features": [4, 4, 8, 8, 8, 4]}}

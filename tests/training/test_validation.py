@@ -6,8 +6,8 @@ import torch
 
 from napari_im2im.models.tensors import SteppedSize
 from napari_im2im.training.config import TrainConfig
-from napari_im2im.training.data import Layout, Sample
-from napari_im2im.training.normalization import learn_scaling
+from napari_im2im.training.data.normalization import learn_scaling
+from napari_im2im.training.data.samples import Layout, Sample
 from napari_im2im.training.tasks.image import ImageTask
 from napari_im2im.training.validation import (
     Validator,

@@ -178,7 +178,7 @@ def job_of(result: Path | str | Mapping[str, Any]) -> PredictConfig:
     ImageError
         If the file can't be read, or no prediction made it.
     """
-    from napari_im2im.images.contents import PROVENANCE
+    from napari_im2im.images.formats.contents import PROVENANCE
     from napari_im2im.images.reading import open_image
 
     if isinstance(result, str | Path):

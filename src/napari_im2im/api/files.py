@@ -71,8 +71,8 @@ def predict_files(
     --------
     >>> predict_files("dna", "images/", "predicted/", resume=True)  # doctest: +SKIP
     """
-    from napari_im2im.inference.distributed import open_client
-    from napari_im2im.inference.distributed_files import predict_anywhere_events
+    from napari_im2im.inference.clusters.distributed import open_client
+    from napari_im2im.inference.clusters.files import predict_anywhere_events
     from napari_im2im.inference.file_tasks import plan_predictions
 
     package = load_model(model)

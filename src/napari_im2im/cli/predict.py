@@ -94,7 +94,7 @@ class Predict(JsonOption, PredictConfig):
     ) -> None:
         from napari_im2im.cli.console import follow
         from napari_im2im.events import FilesFinished
-        from napari_im2im.inference.distributed_files import predict_anywhere_events
+        from napari_im2im.inference.clusters.files import predict_anywhere_events
 
         with self._client() as client:
             events = predict_anywhere_events(
@@ -110,7 +110,7 @@ class Predict(JsonOption, PredictConfig):
     def _client(self) -> AbstractContextManager[Client | None]:
         if self.dask is None:
             return nullcontext()
-        from napari_im2im.inference.distributed import open_client
+        from napari_im2im.inference.clusters.distributed import open_client
 
         return open_client(self.dask)
 

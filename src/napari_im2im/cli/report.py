@@ -28,7 +28,7 @@ class Report(BaseModel):
         """Write the page, and name it on stdout."""
         from napari_im2im.cli.console import results
         from napari_im2im.folders import runs_folder
-        from napari_im2im.training.report import write_report
+        from napari_im2im.training.runs.report import write_report
 
         folder = self.run_folder
         if not folder.exists() and (runs_folder() / folder).is_dir():

@@ -26,8 +26,8 @@ from napari_im2im.events import (
 )
 from napari_im2im.folders import check_writable
 from napari_im2im.images.atomic import replaced_when_done
+from napari_im2im.images.folders.pairing import pair_files
 from napari_im2im.images.image import Image
-from napari_im2im.images.pairing import pair_files
 from napari_im2im.images.reading import open_image
 from napari_im2im.images.writing import save_image
 from napari_im2im.inference.config import PredictConfig

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from napari_im2im.training.charts import as_png
+from napari_im2im.training.runs.charts import as_png
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

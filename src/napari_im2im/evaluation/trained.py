@@ -8,11 +8,11 @@ from napari_im2im.errors import Im2ImError
 from napari_im2im.evaluation.config import EvaluateConfig
 from napari_im2im.evaluation.job import EvaluationFinished, evaluate_events
 from napari_im2im.events import Event, Message, Progress, TrainingFinished
-from napari_im2im.images.tables import read_table
-from napari_im2im.training.examples import open_rows
+from napari_im2im.images.folders.tables import read_table
+from napari_im2im.training.data.examples import open_rows
 from napari_im2im.training.loop import FILES, train_events
 from napari_im2im.training.processes import processes
-from napari_im2im.training.run_folder import read_config
+from napari_im2im.training.runs.folder import read_config
 from napari_im2im.training.tasks.catalogue import TASKS
 
 if TYPE_CHECKING:
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from napari_im2im.images.image import Image
     from napari_im2im.training.config import TrainConfig
-    from napari_im2im.training.examples import Example, Pair
+    from napari_im2im.training.data.examples import Example, Pair
 
 
 def train_and_test_events(

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from napari_im2im.errors import ImageError
-from napari_im2im.images.collections import is_store
+from napari_im2im.images.folders.collections import is_store
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

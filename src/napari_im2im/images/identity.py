@@ -7,7 +7,7 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from napari_im2im.images.lazy import FileArray
+from napari_im2im.images.formats.lazy import FileArray
 from napari_im2im.images.view import ArrayView
 
 if TYPE_CHECKING:

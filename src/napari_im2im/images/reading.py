@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from napari_im2im.errors import ImageError
-from napari_im2im.images.contents import SAMPLES, UNKNOWN, Contents
+from napari_im2im.images.formats.contents import SAMPLES, UNKNOWN, Contents
 from napari_im2im.images.image import Image, parse_axes
 from napari_im2im.images.view import Positions, part_of
 
@@ -89,31 +89,31 @@ def _read_contents(path: Path, scene: int | str | None) -> Contents:
     file, inside = _split(path)
     suffix = file.suffix.lower()
     if file.is_dir():
-        from napari_im2im.images.ome_zarr_reading import read_ome_zarr
+        from napari_im2im.images.formats.ome_zarr_reading import read_ome_zarr
 
         return read_ome_zarr(path, scene)
     if suffix in _TIFF:
-        from napari_im2im.images.tiff import read_tiff
+        from napari_im2im.images.formats.tiff import read_tiff
 
         return read_tiff(file, scene)
     if suffix in _HDF5:
         try:
-            from napari_im2im.images.hdf5 import read_hdf5
+            from napari_im2im.images.formats.hdf5 import read_hdf5
         except ImportError as error:
             raise ImageError(missing_reader(file)) from error
         return read_hdf5(file, inside or scene)
     if suffix == ".lif":
         try:
-            from napari_im2im.images.lif import read_lif
+            from napari_im2im.images.formats.lif import read_lif
         except ImportError as error:
             raise ImageError(missing_reader(file)) from error
         return read_lif(file, scene)
-    from napari_im2im.images.raster import SUFFIXES, read_picture
+    from napari_im2im.images.formats.raster import SUFFIXES, read_picture
 
     if suffix in SUFFIXES:
         return read_picture(file)
     try:
-        from napari_im2im.images.vendor import read_vendor
+        from napari_im2im.images.formats.vendor import read_vendor
     except ImportError as error:
         raise ImageError(missing_reader(file)) from error
     contents = read_vendor(file, scene)
@@ -124,7 +124,7 @@ def _read_contents(path: Path, scene: int | str | None) -> Contents:
 
 def is_image_name(path: Path) -> bool:
     """Return whether the suffix of a file is one of an image format."""
-    from napari_im2im.images.raster import SUFFIXES
+    from napari_im2im.images.formats.raster import SUFFIXES
 
     return path.suffix.lower() in (*_TIFF, *_FORMATS, *SUFFIXES, *_OTHERS)
 

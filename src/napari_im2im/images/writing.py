@@ -14,9 +14,9 @@ import tifffile
 from napari_im2im.errors import ImageError
 from napari_im2im.images.atomic import replaced_when_done
 from napari_im2im.images.blocks import iterate_blocks
-from napari_im2im.images.contents import PROVENANCE
+from napari_im2im.images.formats.contents import PROVENANCE
+from napari_im2im.images.formats.ome_zarr import add_pyramid, create_ome_zarr
 from napari_im2im.images.image import AXES, Image
-from napari_im2im.images.ome_zarr import add_pyramid, create_ome_zarr
 from napari_im2im.images.units import SYMBOLS
 
 if TYPE_CHECKING:

@@ -15,9 +15,9 @@ from napari_im2im.events import (
 )
 from napari_im2im.folders import check_writable
 from napari_im2im.images import open_image
-from napari_im2im.images.collections import copy_structure
+from napari_im2im.images.folders.collections import copy_structure
+from napari_im2im.inference.clusters.distributed import DistributedTiles
 from napari_im2im.inference.config import PredictConfig
-from napari_im2im.inference.distributed import DistributedTiles
 from napari_im2im.inference.loaded import LoadedModel
 from napari_im2im.inference.prediction import predict_events
 from napari_im2im.models.tensors import FixedSize

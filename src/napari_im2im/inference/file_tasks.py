@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from napari_im2im.errors import ConfigError
-from napari_im2im.images.collections import image_files, images_in, is_store
+from napari_im2im.images.folders.collections import image_files, images_in, is_store
 from napari_im2im.inference.journal import journal_of
 from napari_im2im.inference.outputs import named_paths
 

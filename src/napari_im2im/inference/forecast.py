@@ -10,9 +10,9 @@ import numpy as np
 
 from napari_im2im.events import Event
 from napari_im2im.folders import check_writable
-from napari_im2im.inference.planning import tile_bytes
 from napari_im2im.inference.preparation import prepare_prediction
 from napari_im2im.inference.rescaling import in_model_pixels, rescaling_for
+from napari_im2im.inference.tiling.planning import tile_bytes
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Generator, Mapping, Sequence

@@ -11,15 +11,15 @@ import numpy as np
 
 from napari_im2im.errors import ModelError
 from napari_im2im.inference.augmentation import Orientation, mean_and_std
-from napari_im2im.inference.steps import Operation, apply
-from napari_im2im.inference.tiling import Tile, scaled_core, split_tile
+from napari_im2im.inference.processing.steps import Operation, apply
+from napari_im2im.inference.tiling.tiles import Tile, scaled_core, split_tile
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from napari_im2im.inference.geometry import ModelGeometry
     from napari_im2im.inference.matching import Matching, Plane
-    from napari_im2im.inference.tiling import AxisGeometry
+    from napari_im2im.inference.tiling.geometry import ModelGeometry
+    from napari_im2im.inference.tiling.tiles import AxisGeometry
     from napari_im2im.models.tensors import TensorSpec
 
 Network = Callable[[Sequence["np.ndarray | None"]], list[np.ndarray]]

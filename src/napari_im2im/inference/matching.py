@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 
 from napari_im2im.errors import ConfigError
 from napari_im2im.images.image import AXES
-from napari_im2im.inference.geometry import TILED_AXES
 from napari_im2im.inference.sources import Source
+from napari_im2im.inference.tiling.geometry import TILED_AXES
 from napari_im2im.models.tensors import FixedSize
 
 if TYPE_CHECKING:

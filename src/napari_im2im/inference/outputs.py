@@ -10,15 +10,15 @@ import numpy as np
 
 from napari_im2im.errors import ConfigError, ModelError
 from napari_im2im.images.image import AXES, Image
-from napari_im2im.inference.tiling import scaled_core
+from napari_im2im.inference.tiling.tiles import scaled_core
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from pathlib import Path
 
-    from napari_im2im.inference.geometry import ModelGeometry
     from napari_im2im.inference.matching import Matching
-    from napari_im2im.inference.tiling import AxisTile
+    from napari_im2im.inference.tiling.geometry import ModelGeometry
+    from napari_im2im.inference.tiling.tiles import AxisTile
     from napari_im2im.models.tensors import TensorSpec
 
 CHUNK_PIXELS = {1: 1 << 20, 2: 1024, 3: 128}

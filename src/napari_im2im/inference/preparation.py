@@ -11,10 +11,6 @@ import numpy as np
 from napari_im2im.errors import ConfigError
 from napari_im2im.events import Progress
 from napari_im2im.inference.augmentation import Orientation, orientations
-from napari_im2im.inference.calibration import Calibration
-from napari_im2im.inference.classes import choice_of_classes, classes_layout
-from napari_im2im.inference.cutting import Cutting
-from napari_im2im.inference.geometry import model_geometry, without_room_for_halo
 from napari_im2im.inference.jobs import Job, Network, TileRunner
 from napari_im2im.inference.matching import Matching, match_images
 from napari_im2im.inference.objects.separation import (
@@ -27,20 +23,27 @@ from napari_im2im.inference.outputs import (
     output_layout,
     output_paths,
 )
-from napari_im2im.inference.planning import Plan, most_pixels
-from napari_im2im.inference.results import Target, split_steps
-from napari_im2im.inference.selection import Selection
-from napari_im2im.inference.setup import Model, Setup
-from napari_im2im.inference.statistics import WholeTensor, bind_steps
-from napari_im2im.inference.step_statistics import statistics_of
-from napari_im2im.inference.steps import (
+from napari_im2im.inference.processing.classes import choice_of_classes, classes_layout
+from napari_im2im.inference.processing.statistics import WholeTensor, bind_steps
+from napari_im2im.inference.processing.step_statistics import statistics_of
+from napari_im2im.inference.processing.steps import (
     CONTINUOUS,
     WHOLE,
     bind,
     check_steps,
     dtype_after,
 )
-from napari_im2im.inference.whole_steps import check_libraries, network_tensor
+from napari_im2im.inference.processing.whole_steps import (
+    check_libraries,
+    network_tensor,
+)
+from napari_im2im.inference.results import Target, split_steps
+from napari_im2im.inference.setup import Model, Setup
+from napari_im2im.inference.tiling.calibration import Calibration
+from napari_im2im.inference.tiling.cutting import Cutting
+from napari_im2im.inference.tiling.geometry import model_geometry, without_room_for_halo
+from napari_im2im.inference.tiling.planning import Plan, most_pixels
+from napari_im2im.inference.tiling.selection import Selection
 from napari_im2im.models.tensors import FixedSize, ReferencedSize
 
 if TYPE_CHECKING:
@@ -49,7 +52,7 @@ if TYPE_CHECKING:
     from napari_im2im.events import Event
     from napari_im2im.images.image import Image
     from napari_im2im.inference.config import PredictConfig
-    from napari_im2im.inference.geometry import ModelGeometry
+    from napari_im2im.inference.tiling.geometry import ModelGeometry
     from napari_im2im.models.runtimes import Runtime
     from napari_im2im.models.tensors import TensorSpec
 

@@ -17,9 +17,9 @@ from napari_im2im.errors import ConfigError
 from napari_im2im.events import PredictionFinished, PredictionStarted, TileDone
 from napari_im2im.images.units import in_meters
 from napari_im2im.images.writing import save_image
-from napari_im2im.inference.geometry import TILED_AXES
 from napari_im2im.inference.outputs import check_paths, split_name
 from napari_im2im.inference.resampling import Grid, Resampled, resampled
+from napari_im2im.inference.tiling.geometry import TILED_AXES
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Mapping, Sequence

@@ -10,29 +10,29 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from napari_im2im.images.contents import PROVENANCE
+from napari_im2im.images.formats.contents import PROVENANCE
+from napari_im2im.images.formats.ome_zarr import add_pyramid, create_ome_zarr
 from napari_im2im.images.image import Image
-from napari_im2im.images.ome_zarr import add_pyramid, create_ome_zarr
 from napari_im2im.images.writing import save_image
-from napari_im2im.inference.blending import ramp, weighted, widened
 from napari_im2im.inference.objects.separation import separate
 from napari_im2im.inference.outputs import tile_parts
+from napari_im2im.inference.processing.statistics import WholeTensor, bind_steps
+from napari_im2im.inference.processing.step_statistics import statistics_of
+from napari_im2im.inference.processing.steps import Operation, apply, bind
+from napari_im2im.inference.processing.whole_steps import apply_whole_steps
 from napari_im2im.inference.sources import Source
-from napari_im2im.inference.statistics import WholeTensor, bind_steps
-from napari_im2im.inference.step_statistics import statistics_of
-from napari_im2im.inference.steps import Operation, apply, bind
-from napari_im2im.inference.whole_steps import apply_whole_steps
+from napari_im2im.inference.tiling.blending import ramp, weighted, widened
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
     from pathlib import Path
 
     from napari_im2im.inference.config import PredictConfig
-    from napari_im2im.inference.geometry import ModelGeometry
     from napari_im2im.inference.jobs import Computed, Job
     from napari_im2im.inference.matching import Matching
     from napari_im2im.inference.outputs import OutputLayout
-    from napari_im2im.inference.planning import Plan
+    from napari_im2im.inference.tiling.geometry import ModelGeometry
+    from napari_im2im.inference.tiling.planning import Plan
     from napari_im2im.models.tensors import Step
 
 _RAW_DTYPE = np.dtype(np.float32)

@@ -13,11 +13,11 @@ from napari_im2im.inference.jobs import Job, TileRunner, remaining
 if TYPE_CHECKING:
     from napari_im2im.images.image import Image
     from napari_im2im.inference.config import PredictConfig
-    from napari_im2im.inference.geometry import ModelGeometry
     from napari_im2im.inference.matching import Matching
-    from napari_im2im.inference.planning import Plan
+    from napari_im2im.inference.processing.statistics import WholeTensor
     from napari_im2im.inference.results import Target
-    from napari_im2im.inference.statistics import WholeTensor
+    from napari_im2im.inference.tiling.geometry import ModelGeometry
+    from napari_im2im.inference.tiling.planning import Plan
     from napari_im2im.models.tensors import TensorSpec
 
 

@@ -10,7 +10,7 @@ import numpy as np
 
 from napari_im2im.errors import ImageError
 from napari_im2im.images.blocks import iterate_blocks
-from napari_im2im.inference.tiling import reflected_positions
+from napari_im2im.inference.tiling.tiles import reflected_positions
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
     from napari_im2im.models.tensors import SteppedSize
     from napari_im2im.training.config import TrainConfig
-    from napari_im2im.training.data import Sample
+    from napari_im2im.training.data.samples import Sample
 
 _PATCHES = {
     ("cpu", 2): {"y": 128, "x": 128},

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING
 
 import torch
 
-from napari_im2im.training.augmentation import Augmenter
-from napari_im2im.training.augmentation_config import augmentation_of
-from napari_im2im.training.prefetching import Prefetcher
-from napari_im2im.training.sampling import Batch, PatchSampler
+from napari_im2im.training.data.augmentation import Augmenter
+from napari_im2im.training.data.augmentation_config import augmentation_of
+from napari_im2im.training.data.prefetching import Prefetcher
+from napari_im2im.training.data.sampling import Batch, PatchSampler
 from napari_im2im.training.tasks.catalogue import TASKS
 from napari_im2im.training.validation import normalized, to_device
 

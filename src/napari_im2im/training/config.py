@@ -16,13 +16,13 @@ from pydantic import (
 )
 
 from napari_im2im.models.networks import NetworkConfig
-from napari_im2im.training.augmentation_config import (
+from napari_im2im.training.data.augmentation_config import (
     STRENGTHS,
     AugmentationConfig,
     AugmentationStrength,
     augmentation_of,
 )
-from napari_im2im.training.data_config import DataConfig
+from napari_im2im.training.data.config import DataConfig
 from napari_im2im.training.tasks.catalogue import TASKS, LossName, TaskName
 from napari_im2im.training.tasks.noise2void_config import Noise2VoidConfig
 from napari_im2im.training.tasks.objects_config import (

@@ -12,10 +12,10 @@ import torch
 from napari_im2im.errors import ConfigError
 from napari_im2im.events import Event
 from napari_im2im.folders import check_writable, runs_folder
+from napari_im2im.training.data.sampling import PatchSampler
 from napari_im2im.training.devices import device_name, open_fabric
 from napari_im2im.training.preparation import check_batch, prepare
-from napari_im2im.training.run_folder import disk_bytes
-from napari_im2im.training.sampling import PatchSampler
+from napari_im2im.training.runs.folder import disk_bytes
 from napari_im2im.training.schedule import StepPlan
 
 if TYPE_CHECKING:
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from napari_im2im.training.config import TrainConfig
-    from napari_im2im.training.examples import Example, Pair
+    from napari_im2im.training.data.examples import Example, Pair
     from napari_im2im.training.preparation import Preparation
 
 _BYTES_PER_WEIGHT = 16

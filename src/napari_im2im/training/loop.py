@@ -7,18 +7,18 @@ from typing import TYPE_CHECKING, Any
 
 from napari_im2im.events import Event, Message, Progress, TrainingStarted
 from napari_im2im.folders import check_writable, runs_folder
-from napari_im2im.images.tables import format_table
+from napari_im2im.images.folders.tables import format_table
 from napari_im2im.training.devices import device_name, open_fabric
 from napari_im2im.training.preparation import check_batch, preparing
-from napari_im2im.training.record import RunRecord
-from napari_im2im.training.run_folder import RunFolder, disk_bytes
+from napari_im2im.training.runs.folder import RunFolder, disk_bytes
+from napari_im2im.training.runs.record import RunRecord
 from napari_im2im.training.trainer import Trainer
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Generator, Sequence
 
     from napari_im2im.training.config import TrainConfig
-    from napari_im2im.training.examples import Example, Pair
+    from napari_im2im.training.data.examples import Example, Pair
     from napari_im2im.training.preparation import Preparation
 
 

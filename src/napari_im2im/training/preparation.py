@@ -20,18 +20,18 @@ from napari_im2im.training.automatic import (
     fewest_at_once,
     least_size,
 )
-from napari_im2im.training.examples import collect, open_examples
-from napari_im2im.training.finetune import Start, build_start, with_small_steps
-from napari_im2im.training.focus import Focus, learn_focus
-from napari_im2im.training.loading import load_samples
-from napari_im2im.training.normalization import learn_scaling
-from napari_im2im.training.parent_scaling import scaling_of_start
-from napari_im2im.training.planning import plan_layout
-from napari_im2im.training.splitting import Split, split_samples
-from napari_im2im.training.subset import representative
+from napari_im2im.training.data.examples import collect, open_examples
+from napari_im2im.training.data.focus import Focus, learn_focus
+from napari_im2im.training.data.loading import load_samples
+from napari_im2im.training.data.normalization import learn_scaling
+from napari_im2im.training.data.planning import plan_layout
+from napari_im2im.training.data.splitting import Split, split_samples
+from napari_im2im.training.data.subset import representative
+from napari_im2im.training.finetuning.parent import Start, build_start, with_small_steps
+from napari_im2im.training.finetuning.scaling import scaling_of_start
+from napari_im2im.training.finetuning.trainable import open_start
 from napari_im2im.training.tasks.catalogue import TASKS
 from napari_im2im.training.tasks.opening import open_task
-from napari_im2im.training.trainable import open_start
 from napari_im2im.training.validation import Validator, validation_crops
 
 if TYPE_CHECKING:
@@ -39,12 +39,12 @@ if TYPE_CHECKING:
     from typing import Any
 
     from napari_im2im.events import Progress
-    from napari_im2im.images.tables import TableRow
+    from napari_im2im.images.folders.tables import TableRow
     from napari_im2im.models.tensors import FixedSize, SteppedSize
     from napari_im2im.training.config import TrainConfig
-    from napari_im2im.training.data import Layout, Sample
-    from napari_im2im.training.examples import Example, ExampleSet, Pair
-    from napari_im2im.training.normalization import ChannelScaling
+    from napari_im2im.training.data.examples import Example, ExampleSet, Pair
+    from napari_im2im.training.data.normalization import ChannelScaling
+    from napari_im2im.training.data.samples import Layout, Sample
     from napari_im2im.training.tasks.task import Task
 
 

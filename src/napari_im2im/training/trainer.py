@@ -19,12 +19,16 @@ from napari_im2im.events import (
     Progress,
     TrainingFinished,
 )
-from napari_im2im.training.adaptation import adapt, first_examples, first_loss
 from napari_im2im.training.automatic import fewest_at_once, smaller_patch
 from napari_im2im.training.batches import Batches
 from napari_im2im.training.devices import is_out_of_memory
+from napari_im2im.training.finetuning.adaptation import (
+    adapt,
+    first_examples,
+    first_loss,
+)
 from napari_im2im.training.learner import Learner
-from napari_im2im.training.packaging import write_best
+from napari_im2im.training.runs.packaging import write_best
 from napari_im2im.training.schedule import StepPlan
 from napari_im2im.training.validation import lower_is_better
 
@@ -34,7 +38,7 @@ if TYPE_CHECKING:
     from lightning_fabric import Fabric
 
     from napari_im2im.training.preparation import Preparation
-    from napari_im2im.training.run_folder import RunFolder
+    from napari_im2im.training.runs.folder import RunFolder
     from napari_im2im.training.validation import Evaluation
 
 _VALIDATIONS = 30

@@ -15,8 +15,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     from napari_im2im.models.tensors import FixedSize, SteppedSize
-    from napari_im2im.training.data import Sample
-    from napari_im2im.training.normalization import ChannelScaling
+    from napari_im2im.training.data.normalization import ChannelScaling
+    from napari_im2im.training.data.samples import Sample
     from napari_im2im.training.tasks.task import Task
 
 _CROP = {2: {"y": 256, "x": 256}, 3: {"z": 32, "y": 128, "x": 128}}

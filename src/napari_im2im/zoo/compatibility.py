@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING
 from napari_im2im.errors import ModelError
 from napari_im2im.images.image import AXES, SPATIAL_AXES
 from napari_im2im.images.units import SYMBOLS, in_meters, spell_out
-from napari_im2im.inference.geometry import model_geometry
-from napari_im2im.inference.steps import check_steps
-from napari_im2im.inference.whole_steps import check_libraries
+from napari_im2im.inference.processing.steps import check_steps
+from napari_im2im.inference.processing.whole_steps import check_libraries
+from napari_im2im.inference.tiling.geometry import model_geometry
 from napari_im2im.models.architecture import required_trust
 from napari_im2im.models.custom_steps import custom_steps
 from napari_im2im.models.runtimes import usable_engines

@@ -6,7 +6,7 @@ import torch
 
 from napari_im2im.errors import ConfigError, DataError
 from napari_im2im.training.config import TrainConfig
-from napari_im2im.training.data import Layout, Sample
+from napari_im2im.training.data.samples import Layout, Sample
 from napari_im2im.training.tasks.image import ImageTask
 
 

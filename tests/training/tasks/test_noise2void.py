@@ -11,7 +11,7 @@ from scipy.ndimage import gaussian_filter
 from napari_im2im.api import predict
 from napari_im2im.images.image import Image
 from napari_im2im.training.config import TrainConfig
-from napari_im2im.training.data import Layout
+from napari_im2im.training.data.samples import Layout
 from napari_im2im.training.loop import train_events
 from napari_im2im.training.tasks.noise2void import (
     Noise2VoidTask,

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from napari_im2im.errors import DataError
-from napari_im2im.training.data import Sample
+from napari_im2im.training.data.samples import Sample
 from napari_im2im.training.tasks.object_labels import (
     boundary_pixels,
     check_objects,

@@ -17,7 +17,7 @@ from napari_im2im.images.image import Image
 from napari_im2im.inference.objects.scores import score_objects
 from napari_im2im.models.package import load_package
 from napari_im2im.training.config import TrainConfig
-from napari_im2im.training.data import Layout, Sample
+from napari_im2im.training.data.samples import Layout, Sample
 from napari_im2im.training.loop import train_events
 from napari_im2im.training.tasks.opening import open_task
 

@@ -9,11 +9,11 @@ import torch
 from torch import nn
 
 from napari_im2im.errors import ConfigError, DataError
-from napari_im2im.training.focus import otsu_threshold
-from napari_im2im.training.losses import WeightedLoss
+from napari_im2im.training.data.focus import otsu_threshold
+from napari_im2im.training.data.normalization import ChannelScaling, learn_scaling
+from napari_im2im.training.finetuning.scaling import scaling_of_start
+from napari_im2im.training.losses.images import WeightedLoss
 from napari_im2im.training.metrics import image_metrics
-from napari_im2im.training.normalization import ChannelScaling, learn_scaling
-from napari_im2im.training.parent_scaling import scaling_of_start
 from napari_im2im.training.tasks.task import Task
 from napari_im2im.training.validation import restored, scaled
 
@@ -21,8 +21,8 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from napari_im2im.models.tensors import Step
-    from napari_im2im.training.data import Sample
-    from napari_im2im.training.finetune import Start
+    from napari_im2im.training.data.samples import Sample
+    from napari_im2im.training.finetuning.parent import Start
 
 _USUAL_RANGE = (0.1, 99.9)
 """Percentiles of the target between which SSIM, as a loss, works."""

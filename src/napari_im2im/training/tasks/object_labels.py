@@ -16,7 +16,7 @@ from napari_im2im.training.tasks.label_images import count_labels, is_blended
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from napari_im2im.training.data import Sample
+    from napari_im2im.training.data.samples import Sample
 
 _LARGEST_LABEL = 2**24
 """Above it float32, in which patches travel, leaves out whole numbers."""

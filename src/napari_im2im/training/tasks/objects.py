@@ -10,8 +10,8 @@ import numpy as np
 from napari_im2im.inference.objects.decoding import decode
 from napari_im2im.inference.objects.scores import score_objects
 from napari_im2im.models.tensors import Step
-from napari_im2im.training.normalization import ChannelScaling
-from napari_im2im.training.object_losses import BoundaryLoss, EmbeddingLoss
+from napari_im2im.training.data.normalization import ChannelScaling
+from napari_im2im.training.losses.objects import BoundaryLoss, EmbeddingLoss
 from napari_im2im.training.tasks.object_labels import (
     ObjectSizes,
     check_objects,
@@ -27,8 +27,8 @@ if TYPE_CHECKING:
 
     import torch
 
-    from napari_im2im.training.data import Sample
-    from napari_im2im.training.finetune import Start
+    from napari_im2im.training.data.samples import Sample
+    from napari_im2im.training.finetuning.parent import Start
 
 _THRESHOLDS = (0.5, 0.75)
 

@@ -11,7 +11,7 @@ from napari_im2im.training.tasks.semantic import SemanticTask
 
 if TYPE_CHECKING:
     from napari_im2im.training.config import TrainConfig
-    from napari_im2im.training.data import Layout
+    from napari_im2im.training.data.samples import Layout
     from napari_im2im.training.tasks.task import Task
 
 _CLASSES: dict[str, type[Task]] = {

@@ -10,8 +10,8 @@ import torch
 
 from napari_im2im.errors import DataError
 from napari_im2im.models.tensors import Step
+from napari_im2im.training.losses.segmentation import SegmentationLoss
 from napari_im2im.training.metrics import class_metrics
-from napari_im2im.training.segmentation_losses import SegmentationLoss
 from napari_im2im.training.tasks.label_images import (
     MOST_CLASSES,
     count_labels,
@@ -23,8 +23,8 @@ from napari_im2im.training.tasks.task import Task
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from napari_im2im.training.data import Sample
-    from napari_im2im.training.finetune import Start
+    from napari_im2im.training.data.samples import Sample
+    from napari_im2im.training.finetuning.parent import Start
 
 _BACKGROUND = "background"
 

@@ -13,8 +13,8 @@ if TYPE_CHECKING:
 
     from napari_im2im.models.tensors import Step
     from napari_im2im.training.config import TrainConfig
-    from napari_im2im.training.data import Layout, Sample
-    from napari_im2im.training.finetune import Start
+    from napari_im2im.training.data.samples import Layout, Sample
+    from napari_im2im.training.finetuning.parent import Start
 
 
 class Task(ABC):

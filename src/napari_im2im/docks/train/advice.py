@@ -1,0 +1,157 @@
+"""What a training will do, or what to fix first, in sentences."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from napari_im2im.docks.advice import (
+    Advice,
+    Fix,
+    advise_guess,
+    advise_pair,
+    describe_duration,
+    describe_sizes,
+)
+from napari_im2im.docks.pixel_facts import PixelFacts, advise_pixels
+from napari_im2im.docks.train.label_advice import advise_target
+from napari_im2im.training.tasks.catalogue import TASKS
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from napari_im2im.images.image import Image
+    from napari_im2im.training.config import TrainConfig
+
+EFFORTS = {
+    "Quick look · 2 min": 120.0,
+    "Standard · 30 min": 1800.0,
+    "Long · 3 h": 10800.0,
+}
+"""Time budgets in seconds."""
+
+
+def advise_layers(
+    source: Image | None,
+    target: Image | None,
+    config: TrainConfig,
+    *,
+    same: bool,
+    labels: Sequence[bool],
+    guessed: Sequence[bool],
+    pixels: Mapping[str, PixelFacts],
+) -> list[Advice]:
+    """Return what keeps a training on layers from starting, or what to know.
+
+    Parameters
+    ----------
+    source, target
+        What is chosen, None where nothing is.
+    config
+        The job.
+    same
+        Whether a layer is chosen on both sides.
+    labels, guessed
+        For input and target whether a Labels layer is chosen, and whether the
+        axes are a guess.
+    pixels
+        What is known of the pixels of ``"input"`` and ``"target"`` so far.
+    """
+    if source is None or target is None:
+        fixes = (Fix("Open the sample", "sample"),)
+        text = "Open two images of the same field: what to learn from, and what to."
+        return [Advice(text, "stop", fixes)]
+    if same:
+        text = (
+            f"{source.name} is input and target: choose two different layers, "
+            "or nothing is learned."
+        )
+        return [Advice(text, "stop")]
+    if labels[0]:
+        text = (
+            f"{source.name} is a Labels layer, whose numbers name objects: choose an "
+            "Image layer."
+        )
+        return [Advice(text, "stop")]
+    facts = pixels["target"].labels if "target" in pixels else None
+    return [
+        *advise_target(target, config, is_labels=labels[1], facts=facts),
+        *_advise_images(source, target, config, guessed, pixels),
+    ]
+
+
+def _advise_images(
+    source: Image,
+    target: Image,
+    config: TrainConfig,
+    guessed: Sequence[bool],
+    pixels: Mapping[str, PixelFacts],
+) -> list[Advice]:
+    advice = []
+    for image, role, chosen, is_guess in (
+        (source, "input", config.data.input_channels, guessed[0]),
+        (target, "target", config.data.target_channels, guessed[1]),
+    ):
+        if chosen == []:
+            text = f"Choose at least one channel of {image.name}."
+            advice.append(Advice(text, "stop", (Fix("Choose", "edit_axes", role),)))
+        if image.channel_names == ("red", "green", "blue"):
+            text = f"{image.name} is RGB: its colours are read as 3 channels."
+            advice.append(Advice(text))
+        advice += [_for_role(one, role) for one in advise_guess(image, is_guess)]
+        if role in pixels:
+            advice += advise_pixels(image, pixels[role], role)
+    intensities = TASKS[config.task].target == "image"
+    advice += advise_pair(source, target, config.patch, may_enlarge=intensities)
+    if "time" not in source.axes:
+        advice.append(
+            Advice(
+                "One image only: validation uses a separate strip of the same image."
+            )
+        )
+    return advice
+
+
+def _for_role(advice: Advice, role: str) -> Advice:
+    """Return the same advice with fixes that say which row they change."""
+    fixes = tuple(Fix(f.label, f.action, (role, f.value)) for f in advice.fixes)
+    return Advice(advice.text, advice.level, fixes)
+
+
+def describe_training(source: Image, target: Image, config: TrainConfig) -> Advice:
+    """Say what will be learned from what, and how long that takes."""
+    limit = config.effort.time_limit
+    if config.effort.steps is not None:
+        effort = f"for {config.effort.steps} steps"
+    elif config.effort.epochs is not None:
+        effort = f"for {config.effort.epochs} epochs"
+    else:
+        effort = f"for {describe_duration(limit or 0)}"
+    task = TASKS[config.task]
+    what = f"{target.name} from " if task.target != "none" else "from "
+    verb = "Learns" if config.task == "image" else f"{task.title}: learns"
+    return Advice(f"{verb} {what}{source.name} ({describe_sizes(source)}) {effort}.")
+
+
+def advise_cost_map(cost_map: Image | None) -> list[Advice]:
+    """Say how much of an image counts."""
+    if cost_map is None:
+        return []
+    if not isinstance(cost_map.data, np.ndarray):
+        return [Advice(f"Pixels count as {cost_map.name} says.")]
+    part = float(np.count_nonzero(cost_map.data) / cost_map.data.size)
+    if not part:
+        text = (
+            f"{cost_map.name} is 0 everywhere, so that no pixel counts: label what is "
+            "to be learned, or let all pixels count."
+        )
+        return [Advice(text, "stop")]
+    return [Advice(f"{part:.0%} of the pixels count, as {cost_map.name} says.")]
+
+
+def suggest_name(source: str, target: str) -> str:
+    """Return a name for a run, e.g. ``phase-to-DAPI``."""
+    words = [re.sub(r"[^\w]+", "-", part).strip("-")[:24] for part in (source, target)]
+    return "-to-".join(word for word in words if word) or "model"

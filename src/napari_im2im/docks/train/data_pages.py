@@ -1,0 +1,287 @@
+"""Where files to learn from are named: a folder that is recognised, or patterns."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import partial
+from itertools import count
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from qtpy.QtCore import Signal
+from qtpy.QtWidgets import QComboBox, QSizePolicy, QWidget
+
+from napari_im2im.docks.advice import Advice
+from napari_im2im.docks.dock import Form
+from napari_im2im.docks.job import Job
+from napari_im2im.docks.train.pair_table import FilesField, PairTable, read_thumbnails
+from napari_im2im.errors import Im2ImError
+
+if TYPE_CHECKING:
+    from collections.abc import Generator, Mapping, Sequence
+
+    from napari_im2im.images.folders.kinds import Kind
+    from napari_im2im.images.folders.tables import ImageTable, TableRow
+    from napari_im2im.training.data.config import DataConfig
+    from napari_im2im.training.tasks.catalogue import TaskInfo
+
+_LABELS = {"input": "Input", "target": "Target", "cost_map": "Cost map"}
+_AUTOMATIC, _NONE = "as the names tell", "all pixels count"
+
+
+@dataclass(frozen=True)
+class Found:
+    """What a look at the files found: a table, or why there is none."""
+
+    table: ImageTable | None
+    kinds: tuple[Kind, ...] = ()
+    problem: str = ""
+
+
+class DataPage(QWidget):  # type: ignore[misc]
+    """Base of the pages that name files, with the table of what they found.
+
+    Attributes
+    ----------
+    found
+        What the last look found, None before and while looking.
+    """
+
+    changed = Signal()
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.found: Found | None = None
+        self.pairs = PairTable()
+        self._task = "image"
+        self._looks: dict[int, Job] = {}
+        self._numbers = count()
+        self._form = Form()
+        self.setLayout(self._form)
+
+    def _close(self) -> None:
+        self._form.addWidget(self.pairs, self._form.rowCount(), 0, 1, 2)
+
+    @property
+    def rows(self) -> tuple[TableRow, ...]:
+        """The files of the samples that were found."""
+        table = self.found.table if self.found is not None else None
+        return table.rows if table is not None else ()
+
+    def data(self) -> dict[str, Any]:
+        """Return the fields of `DataConfig` that name the files."""
+        raise NotImplementedError
+
+    def names(self) -> list[str]:
+        """Return what input and target are called, for the name of the run."""
+        raise NotImplementedError
+
+    def set_task(self, task: str, info: TaskInfo) -> None:
+        """Look for what a task needs."""
+        if task != self._task:
+            self._task = task
+            self.look()
+
+    def look(self) -> None:
+        """Find the files in a thread."""
+        for job in self._looks.values():
+            job.stop()
+        self._looks, self.found = {}, None
+        self.pairs.show_rows([])
+        data = self.data()
+        if data:
+            self._start(partial(find, data, self._task), self._keep)
+        self.changed.emit()
+
+    def _keep(self, found: Found) -> None:
+        self.found = found
+        self.pairs.show_rows(self.rows)
+        if self.rows:
+            self._start(partial(read_thumbnails, self.rows), self.pairs.show_thumbnail)
+        self.changed.emit()
+
+    def _start(self, make: Any, on_result: Any) -> None:
+        job = Job(make, self)
+        number = next(self._numbers)
+        # By its number: a job that is held is not deleted once it has ended.
+        job.event.connect(lambda event: number in self._looks and on_result(event))
+        job.ended.connect(lambda _: self._looks.pop(number, None))
+        self._looks[number] = job
+        job.start()
+
+    def advice(self, config: DataConfig) -> list[Advice]:
+        """Say what was found and how it will be split, or what to fix first."""
+        if not self.data():
+            return [Advice(self._missing, "stop")]
+        if self.found is None:
+            return [Advice("Looking at the files …", "stop")]
+        if self.found.table is None:
+            return [Advice(self.found.problem, "stop")]
+        return [*_describe(self.found.table), *_describe_split(self.rows, config)]
+
+    _missing = "Name the files to learn from, and those to learn."
+
+
+class FolderPage(DataPage):
+    """A folder whose layout is recognised; what is what can be chosen.
+
+    The boxes for input, target and cost map show where names say what files are.
+    """
+
+    _missing = (
+        "Choose the folder of the images: with pairs of files, or folders for inputs "
+        "and targets."
+    )
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._needs_target = True
+        self.folder = FilesField("Folder", "folder or table (.csv) of the images")
+        self.boxes = {role: QComboBox() for role in _LABELS}
+        self._form.add("F&older", self.folder, self.folder.line)
+        for role, title in _LABELS.items():
+            box = self.boxes[role]
+            box.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Fixed)
+            box.setAccessibleName(f"{title} files of the folder")
+            box.currentIndexChanged.connect(self.look)
+            self._form.add(title, box)
+        self._close()
+        self.folder.changed.connect(self._choose_folder)
+        self._fill(())
+
+    def set_task(self, task: str, info: TaskInfo) -> None:
+        """Offer what the task needs."""
+        self._needs_target = info.target != "none"
+        if task != self._task:
+            self._fill(())
+        super().set_task(task, info)
+
+    def data(self) -> dict[str, Any]:
+        """Return the folder or table, and what was chosen in it."""
+        if not self.folder.text:
+            return {}
+        if Path(self.folder.text).suffix.lower() == ".csv":
+            return {"table": self.folder.text}
+        chosen = {role: box.currentData() for role, box in self.boxes.items()}
+        kinds = {role: name for role, name in chosen.items() if name}
+        if {"input", "target"} <= {*kinds}:
+            return {"folder": self.folder.text, "kinds": kinds}
+        return {"folder": self.folder.text}
+
+    def names(self) -> list[str]:
+        """Return the name of the folder."""
+        names = [str(self.boxes[r].currentData() or "") for r in ("input", "target")]
+        return names if all(names) else [Path(self.folder.text).stem, ""]
+
+    def _choose_folder(self) -> None:
+        self._fill(())
+        self.look()
+
+    def _keep(self, found: Found) -> None:
+        if not self.boxes["input"].count():
+            self._fill(found.kinds)
+        super()._keep(found)
+
+    def _fill(self, kinds: tuple[Kind, ...]) -> None:
+        """Offer what the files show."""
+        for role, box in self.boxes.items():
+            box.blockSignals(True)
+            box.clear()
+            if len(kinds) > 1 and self._needs_target:
+                box.addItem(_NONE if role == "cost_map" else _AUTOMATIC, None)
+                for kind in kinds:
+                    files = "file" if len(kind.files) == 1 else "files"
+                    text = f"{kind.name} · {len(kind.files)} {files}"
+                    box.addItem(text, kind.name)
+            box.blockSignals(False)
+            self._form.show_row(box, bool(box.count()))
+
+
+class PatternsPage(DataPage):
+    """Patterns or folders of input, target and cost map."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._needs_target = True
+        self.fields = {role: FilesField(title) for role, title in _LABELS.items()}
+        self.fields["cost_map"].line.setPlaceholderText(_NONE)
+        for role, title in _LABELS.items():
+            field = self.fields[role]
+            mark = "" if role == "cost_map" else "&"
+            self._form.add(f"{mark}{title}", field, field.line)
+            field.changed.connect(self.look)
+        self._close()
+
+    def set_task(self, task: str, info: TaskInfo) -> None:
+        """Ask for a target where the task needs one."""
+        self._needs_target = info.target != "none"
+        self._form.show_row(self.fields["target"], self._needs_target)
+        super().set_task(task, info)
+
+    def data(self) -> dict[str, Any]:
+        """Return the patterns, nothing as long as one is missing."""
+        patterns = {
+            f"{role}s": field.patterns
+            for role, field in self.fields.items()
+            if field.patterns and (role != "target" or self._needs_target)
+        }
+        needed = (
+            {"inputs"} if self.fields["target"].isHidden() else {"inputs", "targets"}
+        )
+        return patterns if needed <= {*patterns} else {}
+
+    def names(self) -> list[str]:
+        """Return the stems of the patterns."""
+        texts = [self.fields[role].text for role in ("input", "target")]
+        return [Path(text).stem for text in texts]
+
+
+def find(data: Mapping[str, Any], task: str) -> Generator[Found]:
+    """Yield what is found under the names of a `DataConfig`."""
+    # Imported here: it is only needed for files.
+    from napari_im2im.images.folders.layouts import kinds_in
+    from napari_im2im.training.config import TrainConfig
+    from napari_im2im.training.data.examples import find_files
+
+    config = TrainConfig.model_validate({"data": data, "task": task})
+    folder = config.data.folder
+    kinds = () if folder is None else tuple(kinds_in(folder.expanduser()))
+    try:
+        yield Found(find_files(config), kinds)
+    except Im2ImError as error:
+        yield Found(None, kinds, str(error))
+
+
+def _describe(table: ImageTable) -> list[Advice]:
+    """Say what was found, and what is left out."""
+    from napari_im2im.images.folders.pairing import named
+
+    total = len(table.rows)
+    samples = f"{total:,} sample{'s' if total != 1 else ''}"
+    advice = [Advice(f"Learns from {samples}: {table.layout}.")]
+    advice += [Advice(note) for note in table.notes]
+    if table.unmatched:
+        alone = len(table.unmatched)
+        files = "image has" if alone == 1 else "images have"
+        text = f"{alone} {files} no partner: {named(table.unmatched)}."
+        advice.append(Advice(text, "warning"))
+    return advice
+
+
+def _describe_split(rows: Sequence[TableRow], config: DataConfig) -> list[Advice]:
+    """Say what judges while learning, and what is left for a test."""
+    parts = [row.part for row in rows]
+    learned = len(rows) - parts.count("test")
+    test = parts.count("test") + round(config.test_fraction * learned)
+    left = f"; {test:,} left for a test" * bool(test)
+    if "val" in parts:
+        text = f"{parts.count('val'):,} of them judge while learning, as given{left}."
+    elif learned == 1:
+        text = "One image only: validation uses a separate strip of the same image."
+    elif not config.validation_fraction:
+        text = f"None is held out: the model is judged by what it learned{left}."
+    else:
+        count = max(1, round(config.validation_fraction * learned))
+        by = {"image": "", "group": ", as whole groups", "every_nth": ", evenly spaced"}
+        text = f"About {count:,} held out for validation{by[config.split_by]}{left}."
+    return [Advice(text)]

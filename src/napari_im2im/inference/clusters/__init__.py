@@ -1,0 +1,1 @@
+"""Predictions shared by the processes of a cluster."""

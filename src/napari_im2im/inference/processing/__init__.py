@@ -1,0 +1,1 @@
+"""What happens to pixels before and behind the network."""

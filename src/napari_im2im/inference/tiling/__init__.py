@@ -1,0 +1,1 @@
+"""Where tiles lie, and what that needs to know of a network."""
