@@ -383,7 +383,9 @@ def test_a_missing_reader_names_its_extra(
 ) -> None:
     (tmp_path / name).write_bytes(b"")
     for ours in ("hdf5", "lif", "vendor"):
-        monkeypatch.delitem(sys.modules, f"napari_im2im.images.{ours}", raising=False)
+        monkeypatch.delitem(
+            sys.modules, f"napari_im2im.images.formats.{ours}", raising=False
+        )
     monkeypatch.setitem(sys.modules, module, None)
     with pytest.raises(ImageError, match=r"pip install 'napari-im2im\[formats\]'"):
         open_image(tmp_path / name)
