@@ -33,6 +33,6 @@ def test_entry_points_import_fast_and_without_torch(module):
     assert min(seconds for seconds, _ in runs) < 0.3
 
 
-@pytest.mark.parametrize("dock", ["train", "predict", "model_zoo"])
+@pytest.mark.parametrize("dock", ["train", "predict", "model_zoo", "export"])
 def test_docks_open_without_torch(dock):
-    assert import_in_a_new_process(f"napari_im2im.docks.{dock}")[1] == []
+    assert import_in_a_new_process(f"napari_im2im.docks.{dock}.widget")[1] == []
