@@ -2,6 +2,7 @@
 
 import time
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -32,6 +33,13 @@ def home(tmp_path, monkeypatch):
     """Keep settings and runs of the tests apart."""
     monkeypatch.setenv("NAPARI_IM2IM_HOME", str(tmp_path / "home"))
     return tmp_path / "home"
+
+
+@pytest.fixture
+def qtbot(qtbot):
+    """A qtbot that waits as long as a busy computer may need."""
+    qtbot.waitUntil = partial(qtbot.waitUntil, timeout=60_000)
+    return qtbot
 
 
 class FakePrediction:

@@ -63,7 +63,7 @@ def test_docks_do_their_job_in_the_window(
     assert job.config.region["time"] == (3, 4)
     assert window.layers["movie → sharp"].translate[0] == 3
     press_keys(predict, "Esc")
-    qtbot.waitUntil(lambda: not predict.running, timeout=3000)
+    qtbot.waitUntil(lambda: not predict.running, timeout=10_000)
     assert "movie → sharp (partial)" in window.layers
 
 
@@ -80,7 +80,7 @@ def test_closing_the_window_ends_a_job(
     qtbot.waitUntil(lambda: len(window.layers) == 2)
     assert window.window._task_status_manager.is_busy()
     window.close()
-    qtbot.waitUntil(lambda: job.closed, timeout=3000)
+    qtbot.waitUntil(lambda: job.closed, timeout=10_000)
 
 
 def test_a_training_can_go_on_after_its_window_was_closed(
@@ -95,7 +95,7 @@ def test_a_training_can_go_on_after_its_window_was_closed(
     train.run()
     qtbot.waitUntil(lambda: "running" in load_settings())
     window.close()
-    qtbot.waitUntil(lambda: job.closed, timeout=3000)
+    qtbot.waitUntil(lambda: job.closed, timeout=10_000)
     qtbot.wait(100)
     assert load_settings()["running"]["folder"] == str(job.folder)
 

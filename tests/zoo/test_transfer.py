@@ -139,7 +139,7 @@ def test_a_silent_server_is_given_up(
     start = time.monotonic()
     with open_client(hasty) as client, pytest.raises(NetworkError, match="too long"):
         job.run(client, threading.Event())
-    assert time.monotonic() - start < 5
+    assert time.monotonic() - start < 20
 
 
 def test_cancelling_stops_within_a_piece(server: Server, run: Any) -> None:
@@ -156,7 +156,7 @@ def test_cancelling_stops_within_a_piece(server: Server, run: Any) -> None:
     thread.start()
     wait_until(lambda: server.count("w.pt"))
     cancel.set()
-    thread.join(3)
+    thread.join(20)
     assert not thread.is_alive()
     assert caught
 

@@ -136,7 +136,7 @@ def test_stop_keeps_what_is_done(
     qtbot.waitUntil(lambda: len(viewer.layers) == 2)
     qtbot.wait(250)
     dock.job_row.stop_button.click()
-    qtbot.waitUntil(lambda: not dock.running, timeout=2000)
+    qtbot.waitUntil(lambda: not dock.running, timeout=10_000)
     result = viewer.layers["phase → sharp (partial)"]
     assert result.data[0].min() == 1
     assert result.data[-1].max() == 0

@@ -67,7 +67,7 @@ def test_stop_keeps_the_best(pair, open_train, qtbot, fake_training, sentences):
     dock.run()
     qtbot.waitUntil(lambda: dock.view.try_button.isVisibleTo(dock))
     dock.job_row.stop_button.click()
-    qtbot.waitUntil(lambda: not dock.running, timeout=2000)
+    qtbot.waitUntil(lambda: not dock.running, timeout=10_000)
     assert "Stopped. The best model is kept." in sentences(dock)
     assert job.closed
 
@@ -192,7 +192,7 @@ def test_a_training_that_was_cut_off_goes_on(
     dock = open_train()
     assert dock.resume.isVisibleTo(dock)
     dock.resume.accepted.emit(str(folder))
-    qtbot.waitUntil(lambda: not dock.running, timeout=5000)
+    qtbot.waitUntil(lambda: not dock.running, timeout=10_000)
     assert job.config.resume == folder
     assert not dock.resume.isVisibleTo(dock)
 
