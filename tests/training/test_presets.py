@@ -75,6 +75,8 @@ def test_each_recipe_says_what_it_is_for_and_where_it_was_published():
         "labelfree-2d",
         "labelfree-3d",
         "lightmycells-2d",
+        "mae-2d",
+        "mae-3d",
         "restoration-2d",
         "restoration-3d",
         "semantic-2d",

@@ -84,7 +84,12 @@ class ModelPackage:
 
     @property
     def note(self) -> str:
-        """What is left out of the model, in a sentence; mostly empty."""
+        """What to know before the model is used, in a sentence; mostly empty."""
+        if (self.config.get("task") or {}).get("name") == "masked":
+            return (
+                f"{self.name} was pretrained to fill hidden parts of images and makes "
+                "nothing new of whole ones: start a training from it."
+            )
         if not self.left_out:
             return ""
         return f"Only images are shown, not {name_tensors(self.left_out)}."

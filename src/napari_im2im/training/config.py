@@ -24,6 +24,7 @@ from napari_im2im.training.data.augmentation_config import (
 )
 from napari_im2im.training.data.config import DataConfig
 from napari_im2im.training.tasks.catalogue import TASKS, LossName, TaskName
+from napari_im2im.training.tasks.masked_config import MaskedConfig
 from napari_im2im.training.tasks.noise2void_config import Noise2VoidConfig
 from napari_im2im.training.tasks.objects_config import (
     EmbeddingConfig,
@@ -34,6 +35,21 @@ from napari_im2im.training.tasks.semantic_config import SemanticConfig
 Normalization = Literal["mean_std", "percentile", "none"]
 Schedule = Literal["cosine", "one_cycle", "plateau", "constant"]
 _STANDARD_SECONDS = 1800.0
+
+_TURNS = frozenset({"flip", "quarter_turns"})
+_OWN_TARGETS = {
+    "noise2void": (
+        _TURNS,
+        "needs the noise of each pixel as it is",
+        "standard or none",
+    ),
+    "masked": (
+        _TURNS | {"rotation", "scale", "elastic", "probability"},
+        "learns what images look like, so that their look must stay",
+        "standard or none, or set rotation, scale and elastic",
+    ),
+}
+"""For tasks whose input is their target: the changes that suit, why, and the cure."""
 
 Fraction = Annotated[float, Field(ge=0, le=1)]
 Percentile = Annotated[float, Field(ge=0, le=100)]
@@ -154,6 +170,7 @@ class TrainConfig(_Config):
     instances: InstancesConfig = Field(default_factory=InstancesConfig)
     embedding: EmbeddingConfig = Field(default_factory=EmbeddingConfig)
     noise2void: Noise2VoidConfig = Field(default_factory=Noise2VoidConfig)
+    masked: MaskedConfig = Field(default_factory=MaskedConfig)
     optimizer: OptimizerConfig = Field(default_factory=OptimizerConfig)
     effort: EffortConfig = Field(default_factory=EffortConfig)
     device: str = Field("auto", description="auto, cpu, cuda, cuda:0, mps …")
@@ -193,17 +210,15 @@ class TrainConfig(_Config):
         return self
 
     @model_validator(mode="after")
-    def _noise_stays(self) -> Self:
-        if self.task != "noise2void":
+    def _look_stays(self) -> Self:
+        if self.task not in _OWN_TARGETS:
             return self
+        allowed, reason, cure = _OWN_TARGETS[self.task]
         chosen = augmentation_of(self.augmentation).model_dump()
         plain = STRENGTHS["standard"].model_dump()
-        if any(chosen[k] != plain[k] for k in {*chosen} - {"flip", "quarter_turns"}):
-            raise ValueError(
-                "noise2void needs the noise of each pixel as it is: choose the "
-                "augmentation standard or none"
-            )
-        along = self.noise2void.axis
+        if any(chosen[k] != plain[k] for k in {*chosen} - allowed):
+            raise ValueError(f"{self.task} {reason}: choose the augmentation {cure}")
+        along = self.noise2void.axis if self.task == "noise2void" else None
         if along in ("y", "x") and isinstance(self.augmentation, AugmentationConfig):
             if self.augmentation.quarter_turns:
                 raise ValueError(

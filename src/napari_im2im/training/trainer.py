@@ -290,9 +290,7 @@ class Trainer:
         crop = self.validator.crops[0]
         return Preview(
             self.step,
-            crop.input,
-            self.task.preview_target(crop.target),
-            self.task.preview(evaluation.predictions[0]),
+            *self.task.shown(crop.input, crop.target, evaluation.predictions[0]),
             labels=self.task.shows_labels,
         )
 

@@ -126,14 +126,14 @@ class Validator:
                     )
                     weight = None if crop.weight is None else crop.weight[None]
                     encoded = self.task.encode(crop.target[None], weight)
-                    output = network(inputs).float()
-                    outputs.append(output.cpu())
                     seen, target, counted = self.task.examine(
                         inputs, *to_device(encoded, self.device)
                     )
-                    if seen is not inputs:
-                        output = network(seen).float()
+                    output = network(seen).float()
                     losses.append(float(loss(output, target, counted)))
+                    if seen is not inputs and not self.task.judges_examined:
+                        output = network(inputs).float()
+                    outputs.append(output.cpu())
         finally:
             network.train(training)
         predictions = self.task.postprocess(torch.cat(outputs))

@@ -9,7 +9,9 @@ from typing import TYPE_CHECKING, Literal, get_args
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-TaskName = Literal["image", "semantic", "instances", "embedding", "noise2void"]
+TaskName = Literal[
+    "image", "semantic", "instances", "embedding", "noise2void", "masked"
+]
 TargetKind = Literal["image", "labels", "none"]
 ImageLossName = Literal[
     "l1",
@@ -101,6 +103,14 @@ TASKS: Mapping[str, TaskInfo] = MappingProxyType(
             target="none",
             losses=("l1", "mse", "charbonnier"),
             default_loss=MappingProxyType({"mse": 1.0}),
+        ),
+        "masked": TaskInfo(
+            title="Pretrain without a target",
+            text="Learns to fill hidden parts of images, for trainings with few "
+            "targets to start from.",
+            target="none",
+            losses=("l1", "mse", "charbonnier"),
+            default_loss=MappingProxyType({"l1": 1.0}),
         ),
     }
 )

@@ -6,19 +6,16 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
-from napari_im2im.training.tasks.image import ImageTask
+from napari_im2im.training.tasks.hiding import HidingTask
 
 if TYPE_CHECKING:
     import numpy as np
-
-_VALIDATION_SEED = 2019
-"""Of the pixels that validation hides, the same ones each time."""
 
 _VALIDATION_PERCENTAGE = 2.0
 """Hidden in validation: more, so that few crops tell enough."""
 
 
-class Noise2VoidTask(ImageTask):
+class Noise2VoidTask(HidingTask):
     """Pixels are hidden and predicted; noise can't be, what it hides can.
 
     Few pixels of each patch are replaced by neighbours, and only they count in the
@@ -28,36 +25,12 @@ class Noise2VoidTask(ImageTask):
     2020, https://doi.org/10.1109/ISBI45749.2020.9098336).
     """
 
-    def corrupt(
-        self,
-        inputs: torch.Tensor,
-        target: torch.Tensor,
-        weight: torch.Tensor | None,
-    ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor | None]:
-        """Hide pixels of the inputs; only they count."""
-        percentage = self.config.noise2void.percentage
-        seen, counted = self._hide(inputs, weight, percentage, None)
-        return seen, target, counted
-
-    def examine(
-        self,
-        inputs: torch.Tensor,
-        target: torch.Tensor,
-        weight: torch.Tensor | None,
-    ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor | None]:
-        """Hide pixels in validation too, always the same ones."""
-        generator = torch.Generator(inputs.device).manual_seed(_VALIDATION_SEED)
-        seen, counted = self._hide(inputs, weight, _VALIDATION_PERCENTAGE, generator)
-        return seen, target, counted
-
-    def _hide(
-        self,
-        inputs: torch.Tensor,
-        weight: torch.Tensor | None,
-        percentage: float,
-        generator: torch.Generator | None,
+    def hide(
+        self, inputs: torch.Tensor, generator: torch.Generator | None
     ) -> tuple[torch.Tensor, torch.Tensor]:
+        """Replace hidden pixels by others of their neighbourhood."""
         config = self.config.noise2void
+        percentage = config.percentage if generator is None else _VALIDATION_PERCENTAGE
         hidden = spread_pixels(inputs, percentage, generator)
         replaced = hidden
         if config.axis is not None:
@@ -67,8 +40,7 @@ class Noise2VoidTask(ImageTask):
             values = neighbourhood_median(inputs, replaced, config.radius)
         else:
             values = random_neighbours(inputs, config.radius, generator)
-        counted = hidden.float() if weight is None else hidden * weight
-        return torch.where(replaced, values, inputs), counted
+        return torch.where(replaced, values, inputs), hidden
 
     def metrics(
         self,

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from napari_im2im.training.tasks.image import ImageTask
+from napari_im2im.training.tasks.masked import MaskedTask
 from napari_im2im.training.tasks.noise2void import Noise2VoidTask
 from napari_im2im.training.tasks.objects import EmbeddingTask, InstancesTask
 from napari_im2im.training.tasks.semantic import SemanticTask
@@ -20,6 +21,7 @@ _CLASSES: dict[str, type[Task]] = {
     "instances": InstancesTask,
     "embedding": EmbeddingTask,
     "noise2void": Noise2VoidTask,
+    "masked": MaskedTask,
 }
 
 

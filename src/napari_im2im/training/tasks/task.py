@@ -127,9 +127,15 @@ class Task(ABC):
     ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor | None]:
         """Change what the validation loss is taken of, as ``corrupt`` for training.
 
-        Must do the same each time. Predictions are made of the inputs as they are.
+        Must do the same each time. Predictions are made of the inputs as they are,
+        unless `judges_examined`.
         """
         return inputs, target, weight
+
+    @property
+    def judges_examined(self) -> bool:
+        """Whether validation predicts from the inputs that `examine` returns."""
+        return False
 
     def regressed(self, target: torch.Tensor) -> torch.Tensor | None:
         """Return the output that an encoded target asks for.
@@ -214,3 +220,9 @@ class Task(ABC):
     def preview_target(self, target: np.ndarray) -> np.ndarray:
         """Return what to show beside it of a target ``(c, [z,] y, x)``."""
         return target
+
+    def shown(
+        self, source: np.ndarray, target: np.ndarray, prediction: np.ndarray
+    ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Return what to show of a crop's input, target and prediction."""
+        return source, self.preview_target(target), self.preview(prediction)
