@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -42,18 +44,18 @@ def test_the_first_crop_shows_most():
 def test_restored_undoes_normalized(shape):
     images = np.random.default_rng(0).random(shape).astype(np.float32) * 1000 + 5000
     scaling = learn_scaling(list(images), "mean_std")
-    tensor = normalized(images, scaling, torch.device("cpu"))
+    tensor = normalized(images, [scaling], torch.device("cpu"))
     assert abs(float(tensor.mean())) < 1e-3
     np.testing.assert_allclose(restored(tensor, scaling).numpy(), images, rtol=1e-4)
 
 
 def test_a_network_that_knows_the_answer_is_perfect():
     crop = sample((32, 32))
-    scaling = learn_scaling([crop.input], "mean_std")
+    crop = replace(crop, scaling=learn_scaling([crop.input], "mean_std"))
     layout = Layout(("y", "x"), ("phase",), ("DAPI",))
     task = ImageTask(TrainConfig().completed(), layout)
     task.learn([crop], None)
-    validator = Validator([crop], scaling, task, torch.device("cpu"))
+    validator = Validator([crop], task, torch.device("cpu"))
     network = torch.nn.Identity().train()
     result = validator.evaluate(network, task.loss((32, 32)))
     assert result.loss == pytest.approx(0, abs=1e-6)

@@ -50,7 +50,7 @@ class Batches:
     Parameters
     ----------
     preparation
-        Images, scaling, task and seed.
+        Images, task and seed.
     patch
         Patch size ``([z,] y, x)``.
     batch_size
@@ -71,7 +71,7 @@ class Batches:
     ) -> None:
         config = preparation.config
         augmentation = augmentation_of(config.augmentation)
-        self.task, self.scaling = preparation.task, preparation.input_scaling
+        self.task = preparation.task
         self.seed, self.device = config.seed, device
         self._first = share.start or 0
         self.sampler = PatchSampler(
@@ -100,7 +100,7 @@ class Batches:
         patches = self.patches(step)
         if self.augmenter.config.warps:
             patches = self._warped(patches, generator)
-        inputs = normalized(patches.input, self.scaling, self.device)
+        inputs = normalized(patches.input, patches.scalings, self.device)
         inputs = self.augmenter.change_look(inputs, generator)
         encoded = self.task.encode(patches.target, patches.weight)
         return LearningBatch(
@@ -120,4 +120,5 @@ class Batches:
             inputs.cpu().numpy(),
             target.cpu().numpy(),
             None if warped is None else warped.cpu().numpy(),
+            patches.scalings,
         )

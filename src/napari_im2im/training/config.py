@@ -33,6 +33,7 @@ from napari_im2im.training.tasks.objects_config import (
 from napari_im2im.training.tasks.semantic_config import SemanticConfig
 
 Normalization = Literal["mean_std", "percentile", "none"]
+InputStatistics = Literal["auto", "dataset", "image"]
 Schedule = Literal["cosine", "one_cycle", "plateau", "constant"]
 _STANDARD_SECONDS = 1800.0
 
@@ -147,6 +148,12 @@ class TrainConfig(_Config):
     )
     input_normalization: Normalization = Field(
         "mean_std", description="How the inputs are scaled for the network."
+    )
+    input_statistics: InputStatistics = Field(
+        "auto",
+        description="image: each input is scaled by its own statistics; dataset: all "
+        "are scaled alike; auto: image where labels are learned from images that "
+        "differ much.",
     )
     target_normalization: Normalization = Field(
         "mean_std",

@@ -23,13 +23,12 @@ from napari_im2im.training.automatic import (
 from napari_im2im.training.data.examples import collect, open_examples
 from napari_im2im.training.data.focus import Focus, learn_focus
 from napari_im2im.training.data.loading import load_samples
-from napari_im2im.training.data.normalization import learn_scaling
 from napari_im2im.training.data.planning import plan_layout
 from napari_im2im.training.data.splitting import Split, split_samples
 from napari_im2im.training.data.subset import representative
 from napari_im2im.training.finetuning.parent import Start, build_start, with_small_steps
-from napari_im2im.training.finetuning.scaling import scaling_of_start
 from napari_im2im.training.finetuning.trainable import open_start
+from napari_im2im.training.input_scaling import choose_scaling, scaling_by_image
 from napari_im2im.training.tasks.catalogue import TASKS
 from napari_im2im.training.tasks.opening import open_task
 from napari_im2im.training.validation import Validator, validation_crops
@@ -43,7 +42,7 @@ if TYPE_CHECKING:
     from napari_im2im.models.tensors import FixedSize, SteppedSize
     from napari_im2im.training.config import TrainConfig
     from napari_im2im.training.data.examples import Example, ExampleSet, Pair
-    from napari_im2im.training.data.normalization import ChannelScaling
+    from napari_im2im.training.data.normalization import InputScaling
     from napari_im2im.training.data.samples import Layout, Sample
     from napari_im2im.training.tasks.task import Task
 
@@ -67,7 +66,7 @@ class Preparation:
     split: Split
     patch: dict[str, int]
     batch_size: int
-    input_scaling: ChannelScaling
+    input_scaling: InputScaling
     start: Start | None = None
     adapts: bool = False
     focus: Focus = field(default_factory=Focus)
@@ -83,7 +82,6 @@ class Preparation:
         """Return what judges the network on a device."""
         return Validator(
             crops=validation_crops(self.split.validation, self.sizes, self.config.seed),
-            input_scaling=self.input_scaling,
             task=self.task,
             device=device,
         )
@@ -137,7 +135,8 @@ def preparing(
     config = config.completed()
     found = open_examples(config) if pairs is None else collect(pairs, config)
     layout = plan_layout(found.examples, config)
-    loaded = yield from load_samples(found.examples, layout, config)
+    by_image = scaling_by_image(config, package, layout)
+    loaded = yield from load_samples(found.examples, layout, config, by_image)
     used = [i for i, samples in enumerate(loaded) if samples]
     found = replace(found, examples=tuple(found.examples[i] for i in used))
     loaded = [loaded[i] for i in used]
@@ -154,8 +153,9 @@ def preparing(
     patch = choose_patch(config, split.training, sizes, on_cpu=on_cpu)
     _check_validation(split, sizes)
     learned = representative(split.training, config.seed)
-    input_scaling, notes = _input_scaling(config, start, learned)
-    adapts = start is not None and (start.changed or bool(notes))
+    input_scaling, notes, other = choose_scaling(config, package, by_image, learned)
+    split = split.scaled(input_scaling)
+    adapts = start is not None and (start.changed or other)
     if start is not None and not adapts:
         config, note = with_small_steps(config)
         notes += note
@@ -208,19 +208,6 @@ def _rows(found: ExampleSet, split: Split) -> tuple[TableRow, ...]:
         if example.row is not None
     ]
     return (*rows, *found.test)
-
-
-def _input_scaling(
-    config: TrainConfig, start: Start | None, samples: Sequence[Sample]
-) -> tuple[ChannelScaling, list[str]]:
-    """Return how inputs are normalised, and what to say of it."""
-    arrays = [sample.input for sample in samples]
-    if start is None or "input_normalization" in config.model_fields_set:
-        method = config.input_normalization
-        return learn_scaling(arrays, method, config.percentiles), []
-    steps = start.package.inputs[0].steps
-    scaling, note = scaling_of_start(steps, arrays, is_target=False)
-    return scaling, [note] if note else []
 
 
 def _network(

@@ -364,9 +364,7 @@ class Trainer:
         )
 
     def _scaling(self) -> list[list[float]]:
-        scaling = self.preparation.input_scaling
-        own = [list(scaling.offset), list(scaling.scale)]
-        return [*own, *self.task.fingerprint()]
+        return [*self.preparation.split.fingerprint(), *self.task.fingerprint()]
 
     def restore(self, state: Mapping[str, Any]) -> None:
         """Go on from a checkpoint.

@@ -96,8 +96,6 @@ class Validator:
     ----------
     crops
         Regions of equal size.
-    input_scaling
-        What training normalises inputs with.
     task
         What is learned.
     device
@@ -105,7 +103,6 @@ class Validator:
     """
 
     crops: Sequence[Sample]
-    input_scaling: ChannelScaling
     task: Task
     device: torch.device
 
@@ -121,9 +118,7 @@ class Validator:
         try:
             with torch.inference_mode():
                 for crop in self.crops:
-                    inputs = normalized(
-                        crop.input[None], self.input_scaling, self.device
-                    )
+                    inputs = normalized(crop.input[None], [crop.scaling], self.device)
                     weight = None if crop.weight is None else crop.weight[None]
                     encoded = self.task.encode(crop.target[None], weight)
                     seen, target, counted = self.task.examine(
@@ -180,32 +175,36 @@ def to_device(
 
 
 def normalized(
-    array: np.ndarray, scaling: ChannelScaling, device: torch.device
+    array: np.ndarray, scalings: Sequence[ChannelScaling], device: torch.device
 ) -> torch.Tensor:
     """Return images ``(batch, c, [z,] y, x)`` as the network learns them.
 
-    2D batches get the channels-last layout, in which a CPU convolves about twice
-    as fast.
+    There is one scaling for each image, or one for all. 2D batches get the
+    channels-last layout, in which a CPU convolves about twice as fast.
     """
     tensor = torch.from_numpy(np.ascontiguousarray(array, np.float32)).to(device)
-    tensor = scaled(tensor, scaling)
+    tensor = scaled(tensor, *scalings)
     if tensor.ndim == 4:
         tensor = tensor.contiguous(memory_format=torch.channels_last)
     return tensor
 
 
-def scaled(tensor: torch.Tensor, scaling: ChannelScaling) -> torch.Tensor:
-    """Return images ``(batch, c, [z,] y, x)`` minus the offset, over the scale."""
-    shifted = tensor - _by_channel(scaling.offset, tensor)
-    return shifted / _by_channel(scaling.scale, tensor)
+def scaled(tensor: torch.Tensor, *scalings: ChannelScaling) -> torch.Tensor:
+    """Return images ``(batch, c, [z,] y, x)`` minus the offset, over the scale.
+
+    There is one scaling for each image, or one for all.
+    """
+    shifted = tensor - _by_channel([s.offset for s in scalings], tensor)
+    return shifted / _by_channel([s.scale for s in scalings], tensor)
 
 
 def restored(tensor: torch.Tensor, scaling: ChannelScaling) -> torch.Tensor:
     """Return what `scaled` was made from."""
-    stretched = tensor * _by_channel(scaling.scale, tensor)
-    return stretched + _by_channel(scaling.offset, tensor)
+    stretched = tensor * _by_channel([scaling.scale], tensor)
+    return stretched + _by_channel([scaling.offset], tensor)
 
 
-def _by_channel(values: Sequence[float], like: torch.Tensor) -> torch.Tensor:
-    column = torch.tensor(values, dtype=torch.float32, device=like.device)
-    return column.reshape(1, -1, *(1 for _ in like.shape[2:]))
+def _by_channel(values: Sequence[Sequence[float]], like: torch.Tensor) -> torch.Tensor:
+    """Shape numbers by image and channel to broadcast over images."""
+    table = torch.tensor(values, dtype=torch.float32, device=like.device)
+    return table.reshape(*table.shape, *(1 for _ in like.shape[2:]))

@@ -32,6 +32,7 @@ OPTIONS = {
     "optimizer.accumulate": "Accumulate",
     "optimizer.ema": "Average weights",
     "input_normalization": "Normalise input",
+    "input_statistics": "Statistics of",
     "target_normalization": "Normalise target",
     "augmentation": "Augmentation",
     "effort.epochs": "Epochs",

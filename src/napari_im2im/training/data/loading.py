@@ -7,7 +7,7 @@ import math
 import os
 import uuid
 from concurrent.futures import Future, ThreadPoolExecutor, as_completed
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
@@ -18,6 +18,7 @@ from napari_im2im.images.blocks import image_blocks
 from napari_im2im.images.identity import identity
 from napari_im2im.training.data.array_cache import ArrayCache, release
 from napari_im2im.training.data.samples import Sample
+from napari_im2im.training.data.subset import MOST_PIXELS, every_few_rows
 from napari_im2im.training.data.weights import counted_region, pixel_weights
 from napari_im2im.training.tasks.catalogue import TASKS
 
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     from napari_im2im.images.image import Image
     from napari_im2im.training.config import TrainConfig
     from napari_im2im.training.data.examples import Example
+    from napari_im2im.training.data.normalization import ImageScaling
     from napari_im2im.training.data.samples import Layout
 
 Role = Literal["input", "target", "cost_map"]
@@ -36,6 +38,9 @@ IN_MEMORY_BYTES = 500_000_000
 
 _RELEASED_BYTES = 2**25
 """So much may be written before its memory is given back."""
+
+_LEAST_MEASURED = 2**20
+"""Images of so many pixels a channel are measured in full, however many there are."""
 
 _READERS = 4
 
@@ -61,9 +66,15 @@ class _Job:
 
 
 def load_samples(
-    examples: Sequence[Example], layout: Layout, config: TrainConfig
+    examples: Sequence[Example],
+    layout: Layout,
+    config: TrainConfig,
+    scaling: ImageScaling | None = None,
 ) -> Generator[Progress, None, list[list[Sample]]]:
     """Read the pixels: one list of samples for each example.
+
+    With ``scaling``, the samples are normalised by the statistics of the whole image
+    that they are of, in large sets those of every few rows.
 
     Sets that are larger than `IN_MEMORY_BYTES` are decoded once into files, which
     later trainings find again, and from which patches are read.
@@ -100,7 +111,14 @@ def load_samples(
                 "are the same image, so there is nothing to learn: choose another "
                 "target."
             )
-        loaded.append(_samples(example, found, layout))
+        samples = _samples(example, found, layout)
+        if scaling is not None and samples:
+            most = max(MOST_PIXELS // len(examples), _LEAST_MEASURED)
+            whole = _as_samples(found["input"], layout, "input")
+            measured = scaling.of_image(every_few_rows(list(whole), most))
+            samples = [replace(sample, scaling=measured) for sample in samples]
+            release(found["input"])
+        loaded.append(samples)
     _check_loaded(examples, loaded)
     for array in arrays.values():
         release(array)

@@ -17,13 +17,20 @@ if TYPE_CHECKING:
 _PERCENTILE_PIXELS = 4_000_000
 """Pixels a channel from which percentiles are taken."""
 
+_EPS = 1e-6
+"""What the zoo's steps add to a scale, and bioimageio.core whatever they say."""
+
+_CONTRASTS, _BRIGHTNESSES = 2.0, 1.0
+"""How far images may differ before each is normalised by itself: the factor between
+contrasts, and the shift in units of the contrast, of all but a tenth at each end."""
+
 
 @dataclass(frozen=True)
 class ChannelScaling:
     """``(pixels - offset) / scale``, one offset and scale for each channel."""
 
-    offset: tuple[float, ...]
-    scale: tuple[float, ...]
+    offset: tuple[float, ...] = (0.0,)
+    scale: tuple[float, ...] = (1.0,)
 
     @property
     def identity(self) -> bool:
@@ -51,6 +58,88 @@ class ChannelScaling:
             "offset": list(self.offset),
         }
         return (Step("scale_linear", kwargs),)
+
+    def of_image(self, arrays: Sequence[np.ndarray]) -> ChannelScaling:
+        """Return what normalises an image: the same for each."""
+        return self
+
+
+@dataclass(frozen=True)
+class ImageScaling:
+    """Each image by its own statistics, as the zoo's steps do it.
+
+    Parameters
+    ----------
+    axes
+        Along which statistics are taken, ``z``, ``y`` and ``x``; with ``channel``,
+        all channels are scaled alike.
+    method
+        ``"mean_std"`` or ``"percentile"``, as for `learn_scaling`.
+    percentiles
+        Lower and upper percentile.
+    """
+
+    axes: tuple[str, ...]
+    method: Normalization = "mean_std"
+    percentiles: tuple[float, float] = (0.1, 99.9)
+
+    def preprocessing(self) -> tuple[Step, ...]:
+        """Return the steps of a model's input that do what training did."""
+        axes: dict[str, Any] = {"axes": list(self.axes), "eps": _EPS}
+        if self.method == "mean_std":
+            return (Step("zero_mean_unit_variance", axes),)
+        low, high = self.percentiles
+        kwargs = {**axes, "min_percentile": low, "max_percentile": high}
+        return (Step("scale_range", kwargs),)
+
+    def of_image(self, arrays: Sequence[np.ndarray]) -> ChannelScaling:
+        """Measure what normalises an image, of which these are all pixels.
+
+        Parameters
+        ----------
+        arrays
+            Parts of the image, ``(c, [z,] y, x)``.
+        """
+        channels = len(arrays[0])
+        if "channel" in self.axes:
+            arrays = [array.reshape(1, -1) for array in arrays]
+        found = learn_scaling(arrays, self.method, self.percentiles)
+        repeats = channels // len(found.offset)
+        return ChannelScaling(
+            found.offset * repeats,
+            tuple(scale + _EPS for scale in found.scale) * repeats,
+        )
+
+
+InputScaling = ChannelScaling | ImageScaling
+"""How inputs are normalised."""
+
+
+def differing(scalings: Sequence[ChannelScaling]) -> tuple[bool, str]:
+    """Return whether images differ so much that one scaling doesn't suit them all.
+
+    Parameters
+    ----------
+    scalings
+        What normalises each image.
+
+    Returns
+    -------
+    bool
+        Whether in any channel the contrast of images differs by more than a factor of
+        2, or their brightness by more than their contrast; a tenth of the images at
+        each end doesn't count.
+    str
+        How much they differ, for a sentence.
+    """
+    scales = np.array([scaling.scale for scaling in scalings])
+    offsets = np.array([scaling.offset for scaling in scalings])
+    low, high = np.quantile(scales, (0.1, 0.9), axis=0)
+    factor = float((high / low).max())
+    shifts = np.ptp(np.quantile(offsets, (0.1, 0.9), axis=0), axis=0)
+    shift = float((shifts / np.median(scales, axis=0)).max())
+    text = f"contrast differs {factor:.2g} times, brightness by {shift:.2g} contrasts"
+    return factor > _CONTRASTS or shift > _BRIGHTNESSES, text
 
 
 def learn_scaling(

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from napari_im2im.training.data.normalization import ChannelScaling
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
@@ -25,12 +27,15 @@ class Sample:
     weight
         How much each pixel of the target counts, ``(1, [z,] y, x)``, uint8 or
         float32: 0 where nothing is learned. None: all alike.
+    scaling
+        What normalises the input; that of the whole image in each region of it.
     """
 
     input: np.ndarray
     target: np.ndarray
     name: str
     weight: np.ndarray | None = None
+    scaling: ChannelScaling = field(default_factory=ChannelScaling)
 
     @property
     def spatial_shape(self) -> tuple[int, ...]:
@@ -55,6 +60,7 @@ class Sample:
             self.target[(every, *enlarged)],
             self.name,
             None if self.weight is None else self.weight[(every, *enlarged)],
+            self.scaling,
         )
 
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from napari_im2im.training.data.focus import Focus
+from napari_im2im.training.data.normalization import ChannelScaling
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -31,11 +32,13 @@ class Batch:
 
     ``weight`` ``(batch, 1, [z,] y, x)`` says how much each pixel counts, 0 where
     nothing is learned; it is None where every pixel of every image counts alike.
+    ``scalings`` normalise the input, one for each patch.
     """
 
     input: np.ndarray
     target: np.ndarray
     weight: np.ndarray | None = None
+    scalings: tuple[ChannelScaling, ...] = (ChannelScaling(),)
 
 
 @dataclass(frozen=True)
@@ -93,6 +96,7 @@ class PatchSampler:
             self._stack([patch.input for patch in patches], turns),
             self._stack([patch.target for patch in patches], turns),
             self._stack([_weight(p) for p in patches], turns) if weighted else None,
+            tuple(patch.scaling for patch in patches),
         )
 
     def _draw(self, random: np.random.Generator) -> Sample:

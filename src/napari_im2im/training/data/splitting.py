@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from napari_im2im.errors import DataError
+from napari_im2im.training.data.normalization import ImageScaling
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from napari_im2im.images.folders.tables import Part
     from napari_im2im.training.data.config import SplitBy
+    from napari_im2im.training.data.normalization import InputScaling
     from napari_im2im.training.data.samples import Sample
 
 _NAMED_AT_MOST = 3
@@ -34,6 +36,22 @@ class Split:
     validation_images: int
     text: str
     parts: tuple[Part, ...] = ()
+
+    def scaled(self, scaling: InputScaling) -> Split:
+        """Return the same with inputs that are normalised alike, if not by image."""
+        if isinstance(scaling, ImageScaling):
+            return self
+        return replace(
+            self,
+            training=tuple(replace(s, scaling=scaling) for s in self.training),
+            validation=tuple(replace(s, scaling=scaling) for s in self.validation),
+        )
+
+    def fingerprint(self) -> list[list[float]]:
+        """Return what normalises the training images on average, to know them again."""
+        numbers = [(s.scaling.offset, s.scaling.scale) for s in self.training]
+        means: list[list[float]] = np.mean(numbers, axis=0).tolist()
+        return means
 
 
 @dataclass(frozen=True)

@@ -52,6 +52,14 @@ def representative(
     return regions
 
 
+def every_few_rows(
+    arrays: Sequence[np.ndarray], most_pixels: int = MOST_PIXELS
+) -> list[np.ndarray]:
+    """Return arrays ``(c, [z,] y, x)`` with at most so many pixels a channel."""
+    stride = -(-sum(array[0].size for array in arrays) // most_pixels)
+    return [array[..., ::stride, :] for array in arrays]
+
+
 def _region(
     sample: Sample, block: tuple[int, ...], random: np.random.Generator
 ) -> Sample:
@@ -68,4 +76,5 @@ def _region(
         np.array(part.target),
         part.name,
         None if part.weight is None else np.array(part.weight),
+        part.scaling,
     )

@@ -64,7 +64,7 @@ def variations(
     )
     scaling = learn_scaling([sample.input], "mean_std")
     changed = augmenter.change_look(
-        normalized(inputs.numpy(), scaling, inputs.device), generator
+        normalized(inputs.numpy(), [scaling], inputs.device), generator
     )
     pairs = zip(restored(changed, scaling).numpy(), target.numpy(), strict=True)
     return list(pairs)

@@ -6,12 +6,16 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from napari_im2im.training.data.normalization import ChannelScaling, learn_scaling
+from napari_im2im.training.data.normalization import (
+    ChannelScaling,
+    ImageScaling,
+    learn_scaling,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from napari_im2im.models.tensors import Step
+    from napari_im2im.models.tensors import Step, TensorSpec
     from napari_im2im.training.config import Normalization
 
 _FITTING_MEAN, _FITTING_STD = 2.0, 4.0
@@ -57,6 +61,26 @@ def scaling_of_start(
             "normalisation is measured anew."
         )
     return learn_scaling(arrays, method, percentiles), note
+
+
+def image_scaling_of_start(source: TensorSpec) -> ImageScaling | None:
+    """Return how a model normalises each image by itself, None if it doesn't."""
+    space = [axis for axis in source.axis_names if axis not in ("batch", "channel")]
+    active = [step for step in source.steps if step.id != "ensure_dtype"]
+    if not active:
+        return None
+    step = active[0]
+    axes = step.kwargs.get("axes") or source.axis_names
+    reduced = tuple(axis for axis in axes if axis != "batch")
+    if not set(space) <= set(reduced) or step.kwargs.get("reference_tensor"):
+        return None
+    if step.id == "zero_mean_unit_variance":
+        return ImageScaling(reduced)
+    if step.id == "scale_range":
+        low = float(step.kwargs.get("min_percentile", 0.0))
+        high = float(step.kwargs.get("max_percentile", 100.0))
+        return ImageScaling(reduced, "percentile", (low, high))
+    return None
 
 
 def _fixed_scaling(

@@ -101,7 +101,7 @@ def _content(
     test_input = _test_input(crop, source.axes[2:])
     task = preparation.task
     test_output = task.postprocess(
-        _run(cpu_network, normalized(test_input, preparation.input_scaling, _CPU))
+        _run(cpu_network, _normalized(test_input, preparation))
     ).numpy()
     images = preparation.split.training_images
     start = preparation.start
@@ -173,7 +173,7 @@ def _measure_tiling(
         return [_run(network, torch.from_numpy(inputs[0])).numpy()]
 
     specs = _specs(preparation, {})
-    sample = normalized(crop[None], preparation.input_scaling, _CPU).numpy()
+    sample = _normalized(crop[None], preparation).numpy()
     windows = Windows(
         run, specs[:1], specs[1:], model_geometry(specs[:1], specs[1:]), [sample]
     )
@@ -182,6 +182,12 @@ def _measure_tiling(
     else:
         field = update_receptive_field(windows, known)
     return field, measure_halo(windows, field, PredictConfig().tolerance)
+
+
+def _normalized(image: np.ndarray, preparation: Preparation) -> torch.Tensor:
+    """Return an image ``(1, c, [z,] y, x)`` as the package normalises it."""
+    scaling = preparation.input_scaling.of_image(list(image))
+    return normalized(image, [scaling], _CPU)
 
 
 def _run(network: torch.nn.Module, inputs: torch.Tensor) -> torch.Tensor:
