@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import yaml
 
 from napari_im2im.images.writing import save_image
 from napari_im2im.training.config import TrainConfig
@@ -72,19 +73,21 @@ def rows(folder):
         return list(csv.DictReader(file))
 
 
-def test_two_processes_learn_like_one_with_twice_the_batch(tmp_path, make_pair):
+@pytest.fixture
+def job(tmp_path, make_pair):
+    """Return the config of a short training on files."""
     for number in range(3):
         source, target = make_pair((64, 64), seed=number)
         save_image(source, tmp_path / f"{number}_in.ome.tif")
         save_image(target, tmp_path / f"{number}_out.ome.tif")
-    config = {
+    return {
         "data": {
             "inputs": [str(tmp_path / "*_in.ome.tif")],
             "targets": [str(tmp_path / "*_out.ome.tif")],
         },
-        "output": tmp_path,
+        "output": str(tmp_path),
         "patch": {"y": 32, "x": 32},
-        # A batch norm would see half of the batch in each process.
+        # On CPUs a batch norm sees the patches of its own process alone.
         "network": {
             "name": "BasicUNet",
             "kwargs": {"features": [4, 4, 8, 8, 8, 4], "norm": "instance"},
@@ -92,20 +95,18 @@ def test_two_processes_learn_like_one_with_twice_the_batch(tmp_path, make_pair):
         "effort": {"steps": 12},
         "device": "cpu",
     }
-    one = TrainConfig.model_validate({**config, "name": "one", "batch_size": 4})
-    list(train_events(one))
-    words = ["train", "--name", "two", "--batch_size", "2", "--output", str(tmp_path)]
-    words += ["--data.inputs", *config["data"]["inputs"]]
-    words += ["--data.targets", *config["data"]["targets"]]
-    words += ["--patch.y", "32", "--patch.x", "32", "--device", "cpu"]
-    words += ["--network.name", "BasicUNet", "--effort.steps", "12"]
-    words += ["--network.kwargs.features", "[4, 4, 8, 8, 8, 4]"]
-    words += ["--network.kwargs.norm", "instance"]
+
+
+def two_processes(config, tmp_path, program=()):
+    """Train with torchrun; return what it says."""
+    (tmp_path / "job.yaml").write_text(yaml.safe_dump(config))
     launcher = [sys.executable, "-m", "torch.distributed.run", "--standalone"]
-    program = Path(sys.executable).with_name("napari-im2im")
-    launcher += ["--nproc-per-node", "2", "--no-python", str(program)]
+    launcher += ["--nproc-per-node", "2"]
+    if not program:
+        installed = Path(sys.executable).with_name("napari-im2im")
+        program = ("--no-python", str(installed))
     done = subprocess.run(
-        [*launcher, *words],
+        [*launcher, *program, "train", "--config", str(tmp_path / "job.yaml")],
         capture_output=True,
         text=True,
         env={**os.environ, "OMP_NUM_THREADS": "1"},
@@ -113,10 +114,55 @@ def test_two_processes_learn_like_one_with_twice_the_batch(tmp_path, make_pair):
         check=False,
     )
     assert done.returncode == 0, done.stderr[-3000:]
-    assert done.stdout.split() == [str(tmp_path / "two" / "model")]
-    assert not (tmp_path / "two-2").exists()
-    expected, found = rows(tmp_path / "one"), rows(tmp_path / "two")
+    return done
+
+
+def assert_same_curve(one, other):
+    expected, found = rows(one), rows(other)
     assert len(expected) == len(found) >= 2
     for theirs, ours in zip(expected, found, strict=True):
         for name in ("step", "train_loss", "validation_loss", "pcc"):
             assert float(ours[name]) == pytest.approx(float(theirs[name]), rel=1e-3)
+
+
+def test_two_processes_learn_like_one_with_twice_the_batch(tmp_path, job):
+    one = TrainConfig.model_validate({**job, "name": "one", "batch_size": 4})
+    list(train_events(one))
+    done = two_processes({**job, "name": "two", "batch_size": 2}, tmp_path)
+    assert done.stdout.split() == [str(tmp_path / "two" / "model")]
+    assert not (tmp_path / "two-2").exists()
+    assert_same_curve(tmp_path / "one", tmp_path / "two")
+
+
+HUNGRY = """
+import sys
+import torch
+from napari_im2im.cli import main
+from napari_im2im.training.processes import processes
+from napari_im2im.training.trainer import Trainer
+
+compute = Trainer._compute_alone
+
+def hungry(self):
+    if not processes().is_first and self.patches_at_once > 1:
+        raise torch.OutOfMemoryError("CUDA out of memory")
+    compute(self)
+
+Trainer._compute_alone = hungry
+sys.exit(main())
+"""
+
+
+def test_where_one_process_is_short_of_memory_all_compute_less_at_once(tmp_path, job):
+    (tmp_path / "hungry.py").write_text(HUNGRY)
+    program = (str(tmp_path / "hungry.py"),)
+    config = {**job, "name": "two", "batch_size": 2}
+    done = two_processes(config, tmp_path, program)
+    assert (
+        "Memory was short. Patches of 32 × 32 pixels (y × x), 1 at a time, 2 in a "
+        in (" ".join(done.stderr.split()))
+    )
+    one = TrainConfig.model_validate({**job, "name": "one", "batch_size": 4})
+    list(train_events(one))
+    # A step learns from as many patches as before.
+    assert_same_curve(tmp_path / "one", tmp_path / "two")

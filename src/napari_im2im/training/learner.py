@@ -10,6 +10,7 @@ from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from napari_im2im.errors import ModelError
 from napari_im2im.training.schedule import learning_rate_factor
+from napari_im2im.training.together import synchronize_norms
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -39,6 +40,8 @@ class Learner:
         self, network: torch.nn.Module, config: OptimizerConfig, fabric: Fabric
     ) -> None:
         self.config, self.fabric = config, fabric
+        if fabric.world_size > 1 and fabric.device.type == "cuda":
+            synchronize_norms(network)
         self.average = _moving_average(network, config.ema) if config.ema else None
         optimizer = torch.optim.AdamW(
             network.parameters(),

@@ -30,6 +30,7 @@ from napari_im2im.training.finetuning.adaptation import (
 from napari_im2im.training.learner import Learner
 from napari_im2im.training.runs.packaging import write_best
 from napari_im2im.training.schedule import StepPlan
+from napari_im2im.training.together import any_process, rehearse
 from napari_im2im.training.validation import lower_is_better
 
 if TYPE_CHECKING:
@@ -127,6 +128,8 @@ class Trainer:
             # Whatever ends this process, the run can be resumed.
             self._save()
         try:
+            if self.fabric.world_size > 1:
+                yield from self._rehearse()
             if self.step == 0 and self.preparation.start is not None:
                 yield from self._begin(started)
             while not self.reason:
@@ -171,17 +174,37 @@ class Trainer:
                     raise
                 if self.fabric.world_size > 1:
                     raise ConfigError(
-                        "Memory was short in one of the processes: use a smaller "
-                        "batch_size, patch or network."
+                        "Memory ran short in one of the processes, and the others wait "
+                        f"for it: go on with --resume {self.run.path}, which tries how "
+                        "much fits before it begins."
                     ) from error
                 yield self._shrink(error)
         self.step += 1
+
+    def _rehearse(self) -> Iterator[Event]:
+        """Compute no more at once than fits into the memory of every process."""
+        while True:
+            short = False
+            try:
+                self._compute_alone()
+            except (RuntimeError, MemoryError) as error:
+                # Kept, it would keep the tensors that it was raised among.
+                short = is_out_of_memory(error)
+                if not short:
+                    raise
+            if not any_process(short, self.fabric):
+                return
+            yield self._shrink()
+
+    def _compute_alone(self) -> None:
+        network, batch = self.learner.network.module, self.batches.batch(self.step)
+        rehearse(network, batch, self.loss, self.parts, self.fabric)
 
     def _learn(self) -> torch.Tensor:
         batch = self.batches.batch(self.step)
         return self.learner.learn(batch, self.loss, self.parts)
 
-    def _shrink(self, error: BaseException) -> Message:
+    def _shrink(self, error: BaseException | None = None) -> Message:
         """Compute half of the patches at once, else take smaller ones."""
         self.learner.forget_gradients()
         sizes = self.preparation.sizes

@@ -1,0 +1,77 @@
+"""What several processes that train together have to agree on."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch.nn.modules.batchnorm import _BatchNorm
+
+if TYPE_CHECKING:
+    from lightning_fabric import Fabric
+
+    from napari_im2im.training.batches import LearningBatch
+
+
+def synchronize_norms(network: torch.nn.Module) -> None:
+    """Let batch norms see the patches of all processes, in place.
+
+    PyTorch has such a norm for GPUs alone. Norms that are frozen stay as they are.
+    """
+    for module in list(network.modules()):
+        for name, child in module.named_children():
+            learns = all(weight.requires_grad for weight in child.parameters())
+            if isinstance(child, _BatchNorm) and learns:
+                convert: Any = torch.nn.SyncBatchNorm.convert_sync_batchnorm
+                setattr(module, name, convert(child))
+
+
+def rehearse(
+    network: torch.nn.Module,
+    batch: LearningBatch,
+    loss: torch.nn.Module,
+    parts: int,
+    fabric: Fabric,
+) -> None:
+    """Compute the gradients of a batch and forget them, without other processes.
+
+    A process that runs short of memory within a step would leave the others waiting
+    for it, so this finds out before the first one.
+
+    Parameters
+    ----------
+    network
+        As it is without its wrapper for several processes. Its batch norms take the
+        statistics that they have, and keep them.
+    batch, loss, parts
+        What a step learns, and in how many parts.
+    fabric
+        Precision.
+
+    Raises
+    ------
+    RuntimeError or MemoryError
+        Where memory is short.
+    """
+    norms = [m for m in network.modules() if isinstance(m, _BatchNorm) and m.training]
+    weights = [weight for weight in network.parameters() if weight.requires_grad]
+    # As much as the optimiser will keep: a mean and a variance of each gradient.
+    moments = [torch.empty_like(weight) for weight in weights for _ in range(2)]
+    try:
+        for norm in norms:
+            norm.eval()
+        for part in batch.parts(parts):
+            with fabric.autocast():
+                output = network(part.input)
+            loss(output.float(), part.target, part.weight).backward()
+    finally:
+        for norm in norms:
+            norm.train()
+        network.zero_grad()
+        del moments
+
+
+def any_process(answer: bool, fabric: Fabric) -> bool:
+    """Return whether any process answers yes; all of them must ask."""
+    count = torch.tensor(float(answer), device=fabric.device)
+    return bool(fabric.all_reduce(count, reduce_op="sum"))
