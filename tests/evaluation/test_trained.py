@@ -50,6 +50,23 @@ def test_the_best_model_is_measured_on_what_was_left_alone(config):
     assert "Test images" in write_report(last.run_folder).read_text("utf-8")
 
 
+def test_layers_are_tested_too(config):
+    folder = config.output.parent
+    images = [sorted(folder.glob(f"*_{side}.*")) for side in ("in", "out")]
+    pairs = [tuple(map(open_image, paths)) for paths in zip(*images, strict=True)]
+    data = config.data.model_copy(update={"inputs": [], "targets": []})
+    layers = config.model_copy(update={"data": data})
+    events = list(train_and_test_events(layers, pairs))
+    finished = events[-1]
+    assert finished.metrics["test mae"] > 0
+    said = [e.text for e in events if isinstance(e, Message)]
+    (left_alone,) = [text for text in said if "left alone" in text]
+    with (finished.run_folder / "test" / "metrics.csv").open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert len(rows) == 2
+    assert all(row["image"].partition(" ")[2] in left_alone for row in rows)
+
+
 def test_test_images_that_can_not_be_read_cost_no_model(config, tmp_path):
     events = []
     for event in train_and_test_events(config):

@@ -9,7 +9,7 @@ from napari_im2im.evaluation.config import EvaluateConfig
 from napari_im2im.evaluation.job import EvaluationFinished, evaluate_events
 from napari_im2im.events import Event, Message, Progress, TrainingFinished
 from napari_im2im.images.folders.tables import read_table
-from napari_im2im.training.data.examples import open_rows
+from napari_im2im.training.data.examples import collect, open_rows
 from napari_im2im.training.loop import FILES, train_events
 from napari_im2im.training.processes import processes
 from napari_im2im.training.runs.folder import read_config
@@ -30,7 +30,7 @@ def train_and_test_events(
     *,
     trusted: Collection[str] = (),
 ) -> Generator[Event]:
-    """Train a model, and measure the best on the files that were left for a test.
+    """Train a model, and measure the best on the images that were left for a test.
 
     The predictions go to ``test/per_image``, ``test/metrics.csv`` has a row for each
     image and channel, ``test/summary.csv`` means with their spread.
@@ -38,7 +38,7 @@ def train_and_test_events(
     Parameters
     ----------
     config, pairs, trusted
-        As for `train_events`. Images in memory are not tested.
+        As for `train_events`.
 
     Yields
     ------
@@ -61,48 +61,62 @@ def train_and_test_events(
     metrics = dict(finished.metrics)
     # Of several processes that train together, one tests.
     if processes().is_first:
-        metrics |= yield from _test(finished.run_folder, finished.package, trusted)
+        metrics |= yield from _test(finished, pairs, trusted)
     yield TrainingFinished(
         finished.run_folder, finished.package, metrics, finished.reason
     )
 
 
 def _test(
-    run: Path, package: Path, trusted: Collection[str]
+    finished: TrainingFinished,
+    pairs: Sequence[Pair | Example] | None,
+    trusted: Collection[str],
 ) -> Generator[Event, None, dict[str, float]]:
-    """Evaluate the model on the test files of a run; return the means."""
+    """Evaluate the model on the test images of a run; return the means."""
+    run = finished.run_folder
     config = read_config(run / "config.yaml")
-    table = run / FILES
-    if not table.exists() or TASKS[config.task].target == "none":
+    if TASKS[config.task].target == "none":
         return {}
     job = EvaluateConfig(
-        model=str(package),
+        model=str(finished.package),
         output=run / "test",
         keep_predictions=True,
         overwrite=True,
         device=config.device,
     )
     try:
-        rows = [row for row in read_table(table).rows if row.part == "test"]
-        if not rows:
-            return {}
-        pairs = [
+        images = [
             (
                 _chosen(example.input, config.data.input_channels),
                 _chosen(example.target, config.data.target_channels),
             )
-            for example in open_rows(rows, config)
+            for example in _left_alone(run, pairs, config)
         ]
-        for event in evaluate_events(job, pairs, trusted=trusted):
+        if not images:
+            return {}
+        for event in evaluate_events(job, images, trusted=trusted):
             if isinstance(event, EvaluationFinished):
                 means = event.summaries[0].mean
                 return {f"test {name}": value for name, value in means.items()}
             if isinstance(event, Message | Progress):
                 yield event
     except Im2ImError as error:
-        # The model is there and good; what is wrong are the test files.
+        # The model is there and good; what is wrong are the test images.
         yield Message(f"The test images weren't measured: {error}", "warning")
     return {}
+
+
+def _left_alone(
+    run: Path, pairs: Sequence[Pair | Example] | None, config: TrainConfig
+) -> Sequence[Example]:
+    """Return what a run didn't look at, open."""
+    if pairs is not None:
+        return collect(pairs, config).left_alone
+    table = run / FILES
+    if not table.exists():
+        return ()
+    rows = [row for row in read_table(table).rows if row.part == "test"]
+    return open_rows(rows, config)
 
 
 def _chosen(image: Image, channels: Sequence[int] | None) -> Image:

@@ -64,12 +64,15 @@ class ExampleSet:
         Without those that are left alone for a test.
     test
         The files of these; they are not even opened.
+    left_alone
+        These, where they were open already.
     notes
         What was assumed, and what is left out, in sentences.
     """
 
     examples: tuple[Example, ...]
     test: tuple[TableRow, ...] = ()
+    left_alone: tuple[Example, ...] = ()
     notes: tuple[str, ...] = ()
 
 
@@ -89,13 +92,15 @@ def collect(pairs: Sequence[Pair | Example], config: TrainConfig) -> ExampleSet:
     test, text = choose_test(
         units_of(names, groups), config.data.test_fraction, config.seed
     )
-    left_alone = {i for unit in test for i in unit.members}
+    drawn = sorted(i for unit in test for i in unit.members)
     kept = [
         replace(example, group=groups[i])
         for i, example in enumerate(examples)
-        if i not in left_alone
+        if i not in drawn
     ]
-    return ExampleSet(tuple(kept), notes=(text,) if text else ())
+    left_alone = tuple(examples[i] for i in drawn)
+    notes = (text,) if text else ()
+    return ExampleSet(tuple(kept), left_alone=left_alone, notes=notes)
 
 
 def _groups(
