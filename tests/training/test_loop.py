@@ -305,7 +305,7 @@ def test_it_stops_without_improvement(config, pairs):
     assert of(Progress, events)[-1].done < 100
 
 
-def test_a_loss_that_is_no_number_stops_and_keeps_best_and_patches(
+def test_a_loss_that_is_no_number_stops_and_keeps_best_and_patch(
     config, pairs, monkeypatch
 ):
     learn = trainer.Trainer._learn
@@ -322,9 +322,9 @@ def test_a_loss_that_is_no_number_stops_and_keeps_best_and_patches(
     assert (events[-1].package / "rdf.yaml").exists()
     saved = events[-1].run_folder / "diverged" / "step-13-input.tif"
     assert str(saved) in warning
-    patches = tifffile.imread(saved)
-    assert patches.shape == (4, 1, 32, 32)
-    assert np.isin(patches, np.stack([pair[0].data for pair in pairs])).all()
+    patch = tifffile.imread(saved)
+    assert patch.shape == (1, 1, 32, 32)
+    assert np.isin(patch, np.stack([pair[0].data for pair in pairs])).all()
 
 
 def test_short_memory_makes_batches_smaller_and_says_so(config, pairs, monkeypatch):

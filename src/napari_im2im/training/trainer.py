@@ -22,6 +22,7 @@ from napari_im2im.events import (
 from napari_im2im.training.automatic import fewest_at_once, smaller_patch
 from napari_im2im.training.batches import Batches
 from napari_im2im.training.devices import is_out_of_memory
+from napari_im2im.training.divergence import worst_patch
 from napari_im2im.training.finetuning.adaptation import (
     adapt,
     first_examples,
@@ -241,15 +242,19 @@ class Trainer:
         )
 
     def _diverge(self, step: int) -> Message:
-        """Stop, and keep the patches whose loss was no number."""
+        """Stop, and keep the patch whose loss was no number."""
         self.reason = "the loss is no number any more"
-        file = self.run.save_patches(step, self.batches.patches(step))
+        weights = self.run.load_checkpoint()["network"]
+        batch = self.batches.batch(step)
+        worst = worst_patch(self.learner.network.module, weights, batch, self.loss)
+        patch = self.batches.patches(step).patch(worst)
+        file = self.run.save_patch(step, patch)
         rate = self.config.optimizer.learning_rate
         return Message(
             f"The loss became infinite or NaN in step {step + 1}, so training stopped: "
             f"try a smaller learning rate than {rate:g}, or another normalisation. "
-            f"The best model until then is kept, and the patches of that step are in "
-            f"{file}.",
+            f"The best model until then is kept, and the patch with the largest loss "
+            f"in that step is {file}.",
             level="warning",
         )
 

@@ -40,6 +40,12 @@ class Batch:
     weight: np.ndarray | None = None
     scalings: tuple[ChannelScaling, ...] = (ChannelScaling(),)
 
+    def patch(self, index: int) -> Batch:
+        """Return one of the patches, still with its batch axis."""
+        one = slice(index, index + 1)
+        weight = None if self.weight is None else self.weight[one]
+        return Batch(self.input[one], self.target[one], weight, self.scalings[one])
+
 
 @dataclass(frozen=True)
 class PatchSampler:

@@ -151,13 +151,13 @@ class RunFolder:
         for file in self.path.rglob(".*.tmp"):
             file.unlink(missing_ok=True)
 
-    def save_patches(self, step: int, patches: Batch) -> Path:
-        """Write the patches of a step as they are; return the file of the inputs."""
+    def save_patch(self, step: int, patch: Batch) -> Path:
+        """Write a patch of a step as it is; return the file of the input."""
         import tifffile
 
         folder = self.path / "diverged"
         for name in ("input", "target", "weight"):
-            array = getattr(patches, name)
+            array = getattr(patch, name)
             if array is not None:
                 buffer = io.BytesIO()
                 tifffile.imwrite(buffer, array)
