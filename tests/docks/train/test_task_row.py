@@ -134,18 +134,22 @@ def test_a_mask_offers_to_segment(
     assert dock.job_row.run_button.isEnabled()
 
 
+@pytest.mark.parametrize(
+    ("task", "name"), [("noise2void", "phase-denoised"), ("masked", "phase-pretrained")]
+)
 def test_without_a_target_there_is_no_target(
-    viewer, labelled, open_train, sentences, qtbot, fake_training
+    task, name, viewer, labelled, open_train, sentences, qtbot, fake_training
 ):
     job = fake_training()
     dock = open_train()
-    dock.form.task.set_task("noise2void")
+    dock.form.task.set_task(task)
     dock.refresh()
     assert not dock.form.rows["target"].isVisibleTo(dock)
-    assert sentences(dock)[0].startswith("Denoise without a target: learns from phase")
+    assert sentences(dock)[0].startswith(f"{TASKS[task].title}: learns from phase")
     dock.run()
     qtbot.waitUntil(lambda: not dock.running, timeout=10_000)
     assert job.pairs[0][0].name == job.pairs[0][1].name == "phase"
+    assert (job.config.task, job.config.name) == (task, name)
 
 
 def test_options_belong_to_their_task(viewer, labelled, open_train):

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
     from napari_im2im.images.image import Image
     from napari_im2im.training.config import TrainConfig
+    from napari_im2im.training.tasks.catalogue import TaskName
 
 EFFORTS = {
     "Quick look · 2 min": 120.0,
@@ -31,6 +32,10 @@ EFFORTS = {
     "Long · 3 h": 10800.0,
 }
 """Time budgets in seconds."""
+
+
+_ENDINGS: Mapping[TaskName, str] = {"noise2void": "denoised", "masked": "pretrained"}
+"""What a run without a target is called by."""
 
 
 def advise_layers(
@@ -151,7 +156,8 @@ def advise_cost_map(cost_map: Image | None) -> list[Advice]:
     return [Advice(f"{part:.0%} of the pixels count, as {cost_map.name} says.")]
 
 
-def suggest_name(source: str, target: str) -> str:
-    """Return a name for a run, e.g. ``phase-to-DAPI``."""
+def suggest_name(source: str, target: str = "", *, task: TaskName = "image") -> str:
+    """Return a name for a run, e.g. ``phase-to-DAPI`` or ``phase-denoised``."""
     words = [re.sub(r"[^\w]+", "-", part).strip("-")[:24] for part in (source, target)]
-    return "-to-".join(word for word in words if word) or "model"
+    name = "-to-".join(word for word in words if word) or "model"
+    return f"{name}-{_ENDINGS[task]}" if task in _ENDINGS else name

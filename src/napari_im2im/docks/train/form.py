@@ -164,7 +164,7 @@ class TrainForm(QWidget):  # type: ignore[misc]
         effort = values.setdefault("effort", {})
         if not {"steps", "epochs"} & set(effort):
             effort["seconds"] = EFFORTS[self.effort.currentText()]
-        suggestion = suggest_name(names[0], names[1] if names[1:] else "denoised")
+        suggestion = suggest_name(*names, task=self.task.task)
         self.name.setPlaceholderText(suggestion)
         try:
             return TrainConfig(name=self.name.text().strip() or suggestion, **values)
@@ -274,7 +274,7 @@ class TrainForm(QWidget):  # type: ignore[misc]
             self.options.set_value("patch", {**patch, **fix.value})
         elif fix.action == "task":
             self.task.set_task(fix.value)
-        elif fix.action == "trust_start":
+        elif fix.action == "trust":
             self.start.ask_for_trust(fix.value)
         elif fix.action == "option":
             self.options.set_value(*fix.value)

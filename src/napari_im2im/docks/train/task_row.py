@@ -29,6 +29,8 @@ TASK_OPTIONS = {
     "noise2void.replacement": "Hidden becomes",
     "noise2void.axis": "Noise runs along",
     "noise2void.span": "Hidden along it",
+    "masked.share": "Hidden part",
+    "masked.block": "Hidden blocks",
 }
 """Fields of `TrainConfig` that only count for the task that they begin with."""
 
