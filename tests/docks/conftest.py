@@ -132,13 +132,15 @@ def show(viewer, qtbot):
 def fake_model(monkeypatch):
     """Have one model on this computer, which reads one channel in 2D."""
 
-    def install(channels=1, spatial="yx", names=("Image",), meaning=None):
+    def install(channels=1, spatial="yx", names=("Image",), meaning=None, **facts):
         entry = LibraryEntry("sharp", Path("sharp/model"), "run", datetime.now(UTC))
         monkeypatch.setattr(model_picker, "list_models", lambda: [entry])
         counts = (channels,) * len(names)
 
         def describe(path):
-            yield ModelFacts(path, tuple(names), counts, spatial, 1, meaning or {})
+            yield ModelFacts(
+                path, tuple(names), counts, spatial, 1, meaning or {}, "sharp", **facts
+            )
 
         monkeypatch.setattr(predict, "_describe_model", describe)
         return entry

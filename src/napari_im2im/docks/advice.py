@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from napari_im2im.images.image import Image
+    from napari_im2im.zoo.trust import Code
 
 
 @dataclass(frozen=True)
@@ -141,6 +142,12 @@ def describe_sizes(image: Image) -> str:
     if "z" in sizes:
         leading.append(f"{sizes['z']} plane{'s' if sizes['z'] != 1 else ''}")
     return f"{', '.join(leading)} of {plane}" if leading else plane
+
+
+def advise_code(model: str, code: Code) -> Advice:
+    """Say what code of its own a model runs, which somebody has to agree to."""
+    text = f"{model} runs its own Python code: {code.sentence}."
+    return Advice(text, "stop", (Fix("Look at it …", "trust", code),))
 
 
 def advise_model(

@@ -2,15 +2,24 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from qtpy.QtCore import Qt, Signal
-from qtpy.QtWidgets import QComboBox, QHBoxLayout, QSizePolicy, QToolButton, QWidget
+from qtpy.QtWidgets import (
+    QComboBox,
+    QFileDialog,
+    QHBoxLayout,
+    QSizePolicy,
+    QToolButton,
+    QWidget,
+)
 
-from napari_im2im.models.library import list_models
+from napari_im2im.models.library import list_models, name_at
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
     from qtpy.QtGui import QShowEvent
 
 
@@ -55,9 +64,7 @@ class ModelPicker(QWidget):  # type: ignore[misc]
         self.refresh()
         index = self._find(str(path))
         if index < 0:
-            folder = Path(path)
-            name = folder.parent.name if folder.name == "model" else folder.stem
-            self.box.insertItem(0, name, str(path))
+            self.box.insertItem(0, name_at(path), str(path))
             index = 0
         if index == self.box.currentIndex():
             self.changed.emit()
@@ -95,3 +102,13 @@ class ModelPicker(QWidget):  # type: ignore[misc]
 
     def _hear(self, _: Any) -> None:
         self.changed.emit()
+
+
+def ask_for_model(parent: QWidget, title: str, chosen: Callable[[str], None]) -> None:
+    """Ask for the file of a model; ``chosen`` hears its path."""
+    dialog = QFileDialog(parent, title)
+    dialog.setFileMode(QFileDialog.FileMode.ExistingFile)
+    dialog.setNameFilter("Models (*.zip *.yaml *.yml);;All files (*)")
+    dialog.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
+    dialog.fileSelected.connect(chosen)
+    dialog.open()

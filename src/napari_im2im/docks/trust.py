@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING
 
+from qtpy.QtCore import Qt
 from qtpy.QtGui import QFontDatabase
 from qtpy.QtWidgets import (
     QDialog,
@@ -18,6 +20,8 @@ from qtpy.QtWidgets import (
 from napari_im2im.docks.job_row import sentence
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Generator
+
     from napari_im2im.zoo.trust import Code
 
 
@@ -84,3 +88,37 @@ class TrustDialog(QDialog):  # type: ignore[misc]
     def _show_code(self, shown: bool) -> None:
         self.code.setVisible(shown)
         self.show_code.setText("Hide code" if shown else "Show code")
+
+
+def ask_for_trust(
+    code: Code,
+    model: str,
+    parent: QWidget,
+    remember: Callable[[Callable[[], Generator[bool]]], None],
+) -> None:
+    """Ask whether code of a model may run.
+
+    Parameters
+    ----------
+    code
+        What the model wants to run.
+    model
+        Its name.
+    parent
+        Of the dialog.
+    remember
+        Called with what keeps the agreement, to be run in a thread, once somebody
+        agrees. Ask anew what the model needs: there may be another file.
+    """
+    dialog = TrustDialog(code, model, parent)
+    dialog.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
+    dialog.accepted.connect(lambda: remember(partial(_agree, code, model)))
+    dialog.open()
+
+
+def _agree(code: Code, model: str) -> Generator[bool]:
+    # Runs in a thread: what it imports takes seconds.
+    from napari_im2im.zoo.trust import TrustStore
+
+    TrustStore().agree(code, model)
+    yield True

@@ -31,6 +31,12 @@ class LibraryEntry:
     modified: datetime
 
 
+def name_at(path: str | Path) -> str:
+    """Return what to call a model that is not in the list: its run, or its file."""
+    model = Path(path)
+    return model.parent.name if model.name == "model" else model.stem
+
+
 def list_models() -> list[LibraryEntry]:
     """Return the models on this computer, newest first, bundled ones last.
 

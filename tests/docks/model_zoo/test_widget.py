@@ -19,9 +19,9 @@ from qtpy.QtWidgets import QLabel
 
 from napari_im2im.docks.advice import Fix
 from napari_im2im.docks.model_zoo import actions, widget
-from napari_im2im.docks.model_zoo.trust import TrustDialog
 from napari_im2im.docks.model_zoo.widget import ModelZooWidget
 from napari_im2im.docks.train.widget import TrainWidget
+from napari_im2im.docks.trust import TrustDialog
 from packages import (
     STEPPED,
     random_image,

@@ -2,9 +2,12 @@ import numpy as np
 import pytest
 from qtpy.QtWidgets import QApplication
 
+from napari_im2im.docks.predict import widget as predict
 from napari_im2im.docks.predict.widget import PredictWidget
 from napari_im2im.docks.settings import load_settings
+from napari_im2im.docks.trust import TrustDialog
 from napari_im2im.errors import ModelError
+from packages import write_smooth_package
 
 
 @pytest.fixture
@@ -360,3 +363,51 @@ def test_models_that_separate_objects_have_options_of_their_own(
     assert hint == "12 (of the model)"
     dock.options.set_value("objects.smallest", 30)
     assert dock.options.values() == {"objects": {"smallest": 30}}
+
+
+def test_code_of_a_model_runs_once_it_is_trusted(
+    viewer, open_predict, qtbot, sentences, press, tmp_path
+):
+    foreign = write_smooth_package(tmp_path / "foreign", ("pytorch_state_dict",))
+    viewer.add_image(np.zeros((24, 32)), name="phase")
+    dock = open_predict()
+    dock.use_model(str(foreign))
+    qtbot.waitUntil(lambda: dock._facts is not None)
+    assert "runs its own Python code: " in sentences(dock)[0]
+    assert not dock.job_row.run_button.isEnabled()
+    press(dock, "Look at it …")
+    (dialog,) = dock.findChildren(TrustDialog)
+    assert dialog.cancel.isDefault()
+    dialog.trust.click()
+    qtbot.waitUntil(lambda: dock._facts is not None and dock._facts.code is None)
+    dock.refresh()
+    assert sentences(dock)[0].startswith("foreign predicts phase")
+    assert dock.job_row.run_button.isEnabled()
+
+
+def test_code_that_nobody_can_agree_to_is_refused(
+    viewer, open_predict, sentences, fake_model
+):
+    fake_model(refused="It runs code of the internet.")
+    viewer.add_image(np.zeros((16, 16)), name="phase")
+    dock = open_predict()
+    assert "It runs code of the internet." in sentences(dock)[0]
+    assert not dock.job_row.run_button.isEnabled()
+
+
+def test_a_pretrained_network_is_for_training(
+    viewer, open_predict, sentences, press, fake_model, monkeypatch
+):
+    fake_model(meaning={"name": "masked"}, note="Start a training from it.")
+    viewer.add_image(np.zeros((16, 16)), name="phase")
+    dock = open_predict()
+    assert "Note: Start a training from it." in sentences(dock)
+    opened = []
+
+    class Train:
+        def start_from(self, path):
+            opened.append(path)
+
+    monkeypatch.setattr(predict, "open_dock", lambda viewer, name: Train())
+    press(dock, "Start a training")
+    assert opened == ["sharp/model"]

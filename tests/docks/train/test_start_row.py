@@ -9,6 +9,7 @@ from napari_im2im.docks.train import start_row
 from napari_im2im.docks.train.start_advice import StartFacts
 from napari_im2im.docks.train.start_row import StartRow
 from napari_im2im.docks.train.widget import TrainWidget
+from napari_im2im.docks.trust import TrustDialog
 from napari_im2im.models.library import LibraryEntry
 from napari_im2im.models.package import load_package
 from packages import write_smooth_package, write_tiny_package
@@ -109,7 +110,7 @@ def test_code_of_others_is_trained_when_trusted(viewer, qtbot, tmp_path, monkeyp
     qtbot.waitUntil(lambda: row._facts is not None, timeout=30_000)
     assert row._facts.code is not None
     row.ask_for_trust(row._facts.code)
-    (dialog,) = row.findChildren(start_row.TrustDialog)
+    (dialog,) = row.findChildren(TrustDialog)
     dialog.accept()
     qtbot.waitUntil(lambda: row._facts.code is None, timeout=30_000)
 

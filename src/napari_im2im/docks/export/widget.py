@@ -81,7 +81,8 @@ class ExportWidget(Dock):
         }
         self.source = QCheckBox("Network as a source file, without MONAI")
         self.source.setToolTip(
-            "For programs that have PyTorch but not MONAI; of BasicUNet and UNet."
+            "For programs that have PyTorch but not MONAI, as BiaPy and ilastik; of "
+            "BasicUNet and UNet. Other networks are built by MONAI."
         )
         self.output = QLineEdit()
         self.output_button = QPushButton("…")
@@ -98,7 +99,7 @@ class ExportWidget(Dock):
         self.output_button.setAccessibleName("Choose the zip to write")
         self.output_button.setFixedWidth(32)
         self.output_button.setToolTip("Choose the zip to write")
-        for check in self.formats.values():
+        for check in (*self.formats.values(), self.source):
             check.setChecked(True)
         body: QVBoxLayout = self._body
         body.addWidget(self.title)
@@ -169,7 +170,7 @@ class ExportWidget(Dock):
             output=Path(self.output.text()).expanduser(),
             metadata=Metadata.model_validate(self.form.draft()),
             formats=[name for name, box in self.formats.items() if box.isChecked()],
-            architecture="source" if self.source.isChecked() else "library",
+            architecture="auto" if self.source.isChecked() else "library",
         )
         self.checks.clear()
         self._start(partial(_export, config), self._hear, lambda _: None)

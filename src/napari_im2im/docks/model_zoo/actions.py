@@ -5,19 +5,17 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING
 
-from qtpy.QtCore import Qt
 from qtpy.QtWidgets import QHBoxLayout, QPushButton, QWidget
 
 from napari_im2im.docks.export.widget import open_export
 from napari_im2im.docks.model_zoo.jobs import (
     Opened,
-    agree,
     open_model,
     run_test,
 )
 from napari_im2im.docks.model_zoo.layers import ReproductionLayers
-from napari_im2im.docks.model_zoo.trust import TrustDialog
 from napari_im2im.docks.opening import open_dock
+from napari_im2im.docks.trust import ask_for_trust
 from napari_im2im.events import Event, Message, Progress
 from napari_im2im.zoo.testing import FormatTested, PackageTested
 
@@ -27,7 +25,6 @@ if TYPE_CHECKING:
 
     from napari_im2im.docks.dock import Dock
     from napari_im2im.zoo.catalogue import Entry
-    from napari_im2im.zoo.trust import Code
 
 _TRAINED = ["pytorch_state_dict"]
 """The weights formats that training goes on from."""
@@ -118,18 +115,16 @@ class ModelActions(QWidget):  # type: ignore[misc]
             elif opened.code is None:
                 go_on(opened.entry)
             else:
-                self._ask(opened.code, opened.entry.title, again)
+                ask_for_trust(
+                    opened.code,
+                    opened.entry.title,
+                    self,
+                    lambda keep: self._look(keep, lambda _: again()),
+                )
 
         # One model may bring several files, each with a question of its own.
         again = partial(self._read, folder, go_on, formats)
         self._look(partial(open_model, str(folder), formats), answer)
-
-    def _ask(self, code: Code, title: str, again: Callable[[], None]) -> None:
-        dialog = TrustDialog(code, title, self)
-        dialog.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
-        make = partial(agree, code, title)
-        dialog.accepted.connect(lambda: self._look(make, lambda _: again()))
-        dialog.open()
 
     def _use(self, entry: Entry) -> None:
         open_dock(self._dock.viewer, "Predict").use_model(str(entry.folder))

@@ -190,14 +190,6 @@ def _layers(axes: Sequence[str], array: Any, name: str) -> list[LayerDataTuple]:
         return []
 
 
-def agree(code: Code, model: str) -> Generator[bool]:
-    """Remember that somebody trusts a piece of code."""
-    from napari_im2im.zoo.trust import TrustStore
-
-    TrustStore().agree(code, model)
-    yield True
-
-
 def run_test(path: str) -> Generator[Event]:
     """Run a model on its own test tensors."""
     from napari_im2im.models.package import load_package

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 from napari.layers import Layer
 from qtpy.QtCore import Qt, QTimer
 from qtpy.QtWidgets import (
-    QFileDialog,
     QFrame,
     QLineEdit,
     QPushButton,
@@ -23,6 +22,7 @@ from napari_im2im.docks.advice import Advice, Fix
 from napari_im2im.docks.dock import Dock
 from napari_im2im.docks.job_row import sentence
 from napari_im2im.docks.layers import layer_to_image
+from napari_im2im.docks.model_picker import ask_for_model
 from napari_im2im.docks.model_zoo.actions import ModelActions
 from napari_im2im.docks.model_zoo.catalogue import Catalogue
 from napari_im2im.docks.model_zoo.detail import ModelDetail
@@ -295,12 +295,7 @@ class ModelZooWidget(Dock):
         self.job_row.show_status(f"Opened {entry.title}.")
 
     def _ask_for_file(self) -> None:
-        dialog = QFileDialog(self, "Open a model")
-        dialog.setFileMode(QFileDialog.FileMode.ExistingFile)
-        dialog.setNameFilter("Models (*.zip *.yaml *.yml);;All files (*)")
-        dialog.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
-        dialog.fileSelected.connect(self.open_path)
-        dialog.open()
+        ask_for_model(self, "Open a model", self.open_path)
 
     # -- drag and drop, coming and going ---------------------------------------------
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import psutil
@@ -12,23 +11,27 @@ import psutil
 from napari_im2im.docks.advice import (
     Advice,
     Fix,
+    advise_code,
     advise_guess,
     advise_memory,
     advise_model,
     describe_duration,
     describe_sizes,
 )
+from napari_im2im.errors import TrustError
 from napari_im2im.folders import runs_folder
 from napari_im2im.images.image import SPATIAL_AXES
 from napari_im2im.models.tensors import FixedSize
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
+    from pathlib import Path
 
     from napari_im2im.images.image import Image
     from napari_im2im.inference.config import PredictConfig
     from napari_im2im.models.package import ModelPackage
     from napari_im2im.models.tensors import TensorSpec
+    from napari_im2im.zoo.trust import Code
 
 
 @dataclass(frozen=True)
@@ -49,6 +52,14 @@ class ModelFacts:
         Number of channels of all outputs together.
     meaning
         What the outputs stand for, as the task of a training says it.
+    name
+        What it calls itself.
+    note
+        What to know before it is used.
+    code
+        What somebody has to agree to before it runs.
+    refused
+        Why nobody can.
     """
 
     path: str
@@ -57,10 +68,24 @@ class ModelFacts:
     spatial: str
     output_channels: int
     meaning: Mapping[str, Any] = field(default_factory=dict)
+    name: str = ""
+    note: str = ""
+    code: Code | None = None
+    refused: str = ""
 
 
 def facts_of(package: ModelPackage, path: str) -> ModelFacts:
-    """Return what the docks need of a package."""
+    """Return what the docks need of a package; nothing of it is run."""
+    # Runs in a thread: what it imports takes seconds.
+    from napari_im2im.zoo.compatibility import check_runs
+    from napari_im2im.zoo.trust import TrustStore, code_to_agree
+
+    code, refused = None, ""
+    try:
+        formats = check_runs(package).formats
+        code = code_to_agree(package, formats, TrustStore().trusted())
+    except TrustError as error:
+        refused = str(error)
     inputs = [spec for spec in package.inputs if not spec.optional]
     return ModelFacts(
         path=path,
@@ -69,6 +94,10 @@ def facts_of(package: ModelPackage, path: str) -> ModelFacts:
         spatial="".join(a for a in SPATIAL_AXES if a in inputs[0].axis_names),
         output_channels=sum(_channels(spec) or 1 for spec in package.outputs),
         meaning=package.config.get("task") or {},
+        name=package.name,
+        note=package.note,
+        code=code,
+        refused=refused,
     )
 
 
@@ -113,6 +142,10 @@ def advise_prediction(
                 (Fix("Train", "open", "Train"), Fix("Model Zoo", "open", "Model Zoo")),
             )
         ]
+    if facts is not None and facts.refused:
+        return [Advice(facts.refused, "stop")]
+    if facts is not None and facts.code is not None:
+        return [advise_code(facts.name, facts.code)]
     if not images:
         fixes = (Fix("Open the sample", "sample"),)
         return [Advice("Open an image to predict from.", "stop", fixes)]
@@ -138,15 +171,18 @@ def _advise_with_model(
     if len(images) < len(facts.channels):
         missing = facts.input_names[len(images)]
         return [Advice(f"The model also reads {missing}: choose a layer.", "stop")]
-    name = Path(config.model).parent.name if config.model else ""
     advice = []
+    if facts.note:
+        starts = facts.meaning.get("name") == "masked"
+        fixes = (Fix("Start a training", "start_from", facts.path),) if starts else ()
+        advice.append(Advice(facts.note, "warning", fixes))
     for number, (image, channels) in enumerate(
         zip(images, facts.channels, strict=True)
     ):
         chosen = config.channels if number == 0 else None
         if chosen is not None and "channel" in image.axes:
             image = image.select("channel", chosen)
-        advice += advise_model(image, channels, facts.spatial, name)
+        advice += advise_model(image, channels, facts.spatial, facts.name)
     if "z" in facts.spatial:
         advice += advise_guess(images[0], guessed)
     if config.output is not None:

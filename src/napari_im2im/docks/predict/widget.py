@@ -28,12 +28,13 @@ from napari_im2im.docks.predict.result_actions import ResultActions
 from napari_im2im.docks.predict.results import ResultLayers
 from napari_im2im.docks.predict.run import PredictionRun
 from napari_im2im.docks.settings import load_settings, remember
+from napari_im2im.docks.trust import ask_for_trust
 from napari_im2im.errors import ConfigError, Im2ImError
 from napari_im2im.inference.config import PredictConfig
 from napari_im2im.inference.objects.decoding import OBJECT_TASKS
 
 if TYPE_CHECKING:
-    from collections.abc import Generator, Mapping, Sequence
+    from collections.abc import Callable, Generator, Mapping, Sequence
 
     import napari
     from napari.layers import Layer
@@ -151,6 +152,10 @@ class PredictWidget(Dock):
             self._look(partial(_describe_model, model), self._keep_facts)
         self.refresh_soon()
 
+    def _keep(self, agreement: Callable[[], Generator[bool]]) -> None:
+        """Remember an agreement; the model may need another, or none."""
+        self._look(agreement, lambda _: self._read_model())
+
     def _keep_facts(self, facts: ModelFacts) -> None:
         if facts.path != self.model_picker.model:
             return  # another model was chosen since
@@ -209,6 +214,10 @@ class PredictWidget(Dock):
             open_sample(self.viewer)
         elif fix.action == "open":
             open_dock(self.viewer, fix.value)
+        elif fix.action == "start_from":
+            open_dock(self.viewer, "Train").start_from(fix.value)
+        elif fix.action == "trust":
+            ask_for_trust(fix.value, self.model_picker.model_name, self, self._keep)
         else:
             self.inputs[0].apply_fix(fix)
         self.refresh_soon()

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from napari_im2im.docks.advice import Advice, Fix
+from napari_im2im.docks.advice import Advice, advise_code
 from napari_im2im.errors import TrustError
 from napari_im2im.events import Event
 from napari_im2im.models.tensors import FixedSize
@@ -72,9 +72,7 @@ def advise_start(
     if facts.problem:
         return [Advice(f"{package.name} can't be trained: {facts.problem}", "stop")]
     if facts.code is not None:
-        text = f"{package.name} runs its own Python code: {facts.code.sentence}."
-        fix = Fix("Look at it …", "trust_start", facts.code)
-        return [Advice(text, "stop", (fix,))]
+        return [advise_code(package.name, facts.code)]
     axes = package.inputs[0].axis_names
     if source is not None and "z" in axes and "z" not in source.axes:
         text = f"{package.name} learned stacks, but {source.name} has no z axis."

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 from functools import partial
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from qtpy.QtCore import Qt, Signal
 from qtpy.QtWidgets import (
     QCheckBox,
     QComboBox,
-    QFileDialog,
     QHBoxLayout,
     QLineEdit,
     QSizePolicy,
@@ -21,12 +19,14 @@ from qtpy.QtWidgets import (
 
 from napari_im2im.docks.advice import Advice
 from napari_im2im.docks.job import Job
-from napari_im2im.docks.model_zoo.jobs import agree
-from napari_im2im.docks.model_zoo.trust import TrustDialog
+from napari_im2im.docks.model_picker import ask_for_model
 from napari_im2im.docks.train.start_advice import StartFacts, advise_start, read_start
-from napari_im2im.models.library import list_models
+from napari_im2im.docks.trust import ask_for_trust
+from napari_im2im.models.library import list_models, name_at
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from qtpy.QtGui import QShowEvent
 
     from napari_im2im.images.image import Image
@@ -105,9 +105,7 @@ class StartRow(QWidget):  # type: ignore[misc]
         """Start from a model, which is added if it is not in the list."""
         index = int(self.box.findData(str(path)))
         if index < 0:
-            folder = Path(path)
-            name = folder.parent.name if folder.name == "model" else folder.stem
-            self.box.addItem(name, str(path))
+            self.box.addItem(name_at(path), str(path))
             index = self.box.count() - 1
         self.box.setCurrentIndex(index)
 
@@ -138,11 +136,7 @@ class StartRow(QWidget):  # type: ignore[misc]
 
     def ask_for_trust(self, code: Code) -> None:
         """Show what the model would run, and ask whether it may."""
-        dialog = TrustDialog(code, self.box.currentText(), self)
-        dialog.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
-        name = self.box.currentText()
-        dialog.accepted.connect(lambda: self._look(partial(agree, code, name)))
-        dialog.open()
+        ask_for_trust(code, self.box.currentText(), self, self._look)
 
     def refresh(self) -> None:
         """Read the list again; the choice stays."""
@@ -199,9 +193,4 @@ class StartRow(QWidget):  # type: ignore[misc]
             self.changed.emit()
 
     def _ask_for_file(self) -> None:
-        dialog = QFileDialog(self, "Start from a model")
-        dialog.setFileMode(QFileDialog.FileMode.ExistingFile)
-        dialog.setNameFilter("Models (*.zip *.yaml *.yml)")
-        dialog.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
-        dialog.fileSelected.connect(self.choose)
-        dialog.open()
+        ask_for_model(self, "Start from a model", self.choose)
