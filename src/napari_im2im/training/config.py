@@ -16,6 +16,7 @@ from pydantic import (
 )
 
 from napari_im2im.models.networks import NetworkConfig
+from napari_im2im.training.adversarial.config import AdversarialConfig
 from napari_im2im.training.data.augmentation_config import (
     STRENGTHS,
     AugmentationConfig,
@@ -173,6 +174,7 @@ class TrainConfig(_Config):
         description="Weight of each target channel in the loss of the task image; "
         "default: all alike.",
     )
+    adversarial: AdversarialConfig = Field(default_factory=AdversarialConfig)
     semantic: SemanticConfig = Field(default_factory=SemanticConfig)
     instances: InstancesConfig = Field(default_factory=InstancesConfig)
     embedding: EmbeddingConfig = Field(default_factory=EmbeddingConfig)
@@ -213,6 +215,15 @@ class TrainConfig(_Config):
             raise ValueError(
                 f"the task {self.task} has no loss {wrong[0]!r}: choose from "
                 f"{', '.join(known)}"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _discriminator_suits(self) -> Self:
+        if self.adversarial.weight and self.task != "image":
+            raise ValueError(
+                f"adversarial.weight goes with the task image, not with {self.task}: "
+                "leave it out"
             )
         return self
 

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from lightning_fabric import Fabric
+    from lightning_fabric.wrappers import _FabricModule, _FabricOptimizer
 
     from napari_im2im.training.batches import LearningBatch
     from napari_im2im.training.config import OptimizerConfig
@@ -34,10 +35,22 @@ class Learner:
         Optimiser, schedule, moving average.
     fabric
         Device and precision.
+    betas
+        Of AdamW: how slowly the mean of the gradients and of their squares change.
     """
 
+    loss_names: tuple[str, ...] = ("train_loss",)
+    """What `learn` returns."""
+
+    least_size = 1
+    """Pixels along each axis that a patch needs."""
+
     def __init__(
-        self, network: torch.nn.Module, config: OptimizerConfig, fabric: Fabric
+        self,
+        network: torch.nn.Module,
+        config: OptimizerConfig,
+        fabric: Fabric,
+        betas: tuple[float, float] = (0.9, 0.999),
     ) -> None:
         self.config, self.fabric = config, fabric
         if fabric.world_size > 1 and fabric.device.type == "cuda":
@@ -47,6 +60,7 @@ class Learner:
             network.parameters(),
             lr=config.learning_rate,
             weight_decay=config.weight_decay,
+            betas=betas,
         )
         self.network, self.optimizer = fabric.setup(network, optimizer)
         self.plateau = ReduceLROnPlateau(
@@ -55,9 +69,15 @@ class Learner:
             patience=config.plateau_patience,
         )
         self.judged = self.network
-        """What validation judges; its ``module`` is what packages hold."""
+        """What validation judges."""
         if self.average is not None:
             self.judged = fabric.setup_module(self.average.module)
+
+    @property
+    def kept(self) -> torch.nn.Module:
+        """The network that packages hold."""
+        network: torch.nn.Module = self.judged.module
+        return network
 
     @property
     def rate(self) -> float:
@@ -88,7 +108,7 @@ class Learner:
         Returns
         -------
         torch.Tensor
-            The loss of the batch, still on the device.
+            The losses of the batch by `loss_names`, still on the device.
         """
         self.optimizer.zero_grad()
         total = torch.zeros((), device=self.fabric.device)
@@ -97,17 +117,21 @@ class Learner:
             value = share * loss(self.network(part.input), part.target, part.weight)
             self.fabric.backward(value)
             total += value.detach()
+        self._step(self.network, self.optimizer)
+        if self.average is not None:
+            self.average.update_parameters(self.network.module)
+        return total[None]
+
+    def _step(self, network: _FabricModule, optimizer: _FabricOptimizer) -> None:
+        """Clip the gradients, and let the optimiser use them."""
         if self.config.gradient_clip is not None:
             self.fabric.clip_gradients(
-                self.network,
-                self.optimizer,
+                network,
+                optimizer,
                 max_norm=self.config.gradient_clip,
                 error_if_nonfinite=False,
             )
-        self.optimizer.step()
-        if self.average is not None:
-            self.average.update_parameters(self.network.module)
-        return total
+        optimizer.step()
 
     def restart_average(self) -> None:
         """Let the moving average begin with the weights as they are."""

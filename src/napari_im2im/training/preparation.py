@@ -14,6 +14,7 @@ from napari_im2im.models.networks import (
     network_sizes,
     plan_network,
 )
+from napari_im2im.training.adversarial.discriminators import Discriminators
 from napari_im2im.training.automatic import (
     choose_batch_size,
     choose_patch,
@@ -53,7 +54,8 @@ class Preparation:
 
     ``task`` is what is learned, ``plan`` what builds the network, ``start`` what is
     fine-tuned and ``adapts`` whether it must get used to other images, channels or
-    outputs first, ``focus`` which patches are preferred, ``rows`` are the files with
+    outputs first, ``focus`` which patches are preferred, ``discriminators`` what tells
+    its images from real ones, ``rows`` are the files with
     what each is for, and ``notes`` are sentences for the user.
     """
 
@@ -70,6 +72,7 @@ class Preparation:
     start: Start | None = None
     adapts: bool = False
     focus: Focus = field(default_factory=Focus)
+    discriminators: Discriminators | None = None
     rows: tuple[TableRow, ...] = ()
     notes: tuple[str, ...] = ()
 
@@ -178,6 +181,7 @@ def preparing(
         start=start,
         adapts=adapts,
         focus=learn_focus(config.data, learned, labels=labels),
+        discriminators=_discriminators(config, layout, task, patch),
         rows=_rows(found, split),
         notes=(*(start.notes if start is not None else ()), *found.notes, *notes),
     )
@@ -230,6 +234,19 @@ def _network(
         patch=config.patch,
     )
     return network, plan_network(config.network, **arguments), sizes
+
+
+def _discriminators(
+    config: TrainConfig, layout: Layout, task: Task, patch: Mapping[str, int]
+) -> Discriminators | None:
+    if not config.adversarial.weight:
+        return None
+    torch.manual_seed(config.seed)
+    channels = len(layout.input_channels) + len(task.output_names)
+    found = Discriminators([channels], patch, config.adversarial)
+    if len(patch) == 2:
+        return found.to(memory_format=torch.channels_last)  # type: ignore[call-overload, no-any-return]
+    return found
 
 
 def _check_validation(

@@ -19,6 +19,7 @@ from napari_im2im.events import (
     Progress,
     TrainingFinished,
 )
+from napari_im2im.training.adversarial.opening import open_learner
 from napari_im2im.training.automatic import fewest_at_once, smaller_patch
 from napari_im2im.training.batches import Batches
 from napari_im2im.training.devices import is_out_of_memory
@@ -28,9 +29,9 @@ from napari_im2im.training.finetuning.adaptation import (
     first_examples,
     first_loss,
 )
-from napari_im2im.training.learner import Learner
 from napari_im2im.training.runs.packaging import write_best
 from napari_im2im.training.schedule import StepPlan
+from napari_im2im.training.step_losses import StepLosses, first_that_diverged
 from napari_im2im.training.together import any_process, rehearse
 from napari_im2im.training.validation import lower_is_better
 
@@ -52,9 +53,6 @@ _VALIDATION_SHARE = 0.12
 _FIRST_VALIDATION = 10
 """Latest step of the first one, so that a training stopped early leaves a model."""
 
-_LOSSES_AT_ONCE = 10
-"""Losses are fetched from the device together: fetching one waits for its step."""
-
 
 class Trainer:
     """A training between two of its steps: what a checkpoint holds, and how to go on.
@@ -72,7 +70,7 @@ class Trainer:
         network = preparation.network
         if len(preparation.layout.spatial_axes) == 2:
             network = network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-        self.learner = Learner(network, config.optimizer, fabric)
+        self.learner = open_learner(preparation, network, fabric)
         self.validator = preparation.validator(fabric.device)
         self.parts = config.optimizer.accumulate
         self._set_patch(preparation.patch)
@@ -83,8 +81,7 @@ class Trainer:
         self.waited = 0
         self.next_validation = _FIRST_VALIDATION
         self.reason = ""
-        self._losses: list[torch.Tensor] = []
-        self._interval_losses: list[float] = []
+        self.losses = StepLosses(self.learner.loss_names, fabric)
 
     def _set_patch(self, patch: Mapping[str, int]) -> None:
         self.patch = dict(patch)
@@ -135,20 +132,20 @@ class Trainer:
                 yield from self._begin(started)
             while not self.reason:
                 if self.plan.finished(self.step):
-                    if self._losses or self._interval_losses:
+                    if self.losses:
                         yield from self._validate(started)
                     self.reason = self.reason or "all steps done"
                     break
                 yield from self._take_step()
                 self.plan.update(self.step, self._elapsed(started))
                 yield self._progress()
-                if len(self._losses) >= _LOSSES_AT_ONCE:
+                if self.losses.enough:
                     yield from self._fetch_losses()
                 if self.step >= self.next_validation and not self.reason:
                     yield from self._validate(started)
         except GeneratorExit:
             # Other processes aren't asked any more: they may have stopped elsewhere.
-            if self._fetch_losses_silently(alone=True):
+            if first_that_diverged(self.losses.fetch(alone=True)) is None:
                 self._save()
             raise
         yield self._finished()
@@ -160,7 +157,7 @@ class Trainer:
             adapt(network, first_examples(self.batches, self.parts), start.new_head)
             self.learner.restart_average()
         batch = self.batches.batch(0)
-        self._interval_losses = [first_loss(network, batch, self.parts, self.loss)]
+        self.losses.begin(first_loss(network, batch, self.parts, self.loss))
         yield from self._validate(started)
 
     def _take_step(self) -> Iterator[Event]:
@@ -168,7 +165,7 @@ class Trainer:
         self.learner.follow_schedule(self.plan.progress(self.step + 1))
         while True:
             try:
-                self._losses.append(self._learn())
+                self.losses.add(self._learn())
                 break
             except (RuntimeError, MemoryError) as error:
                 if not is_out_of_memory(error):
@@ -213,7 +210,7 @@ class Trainer:
             self.parts = min(2 * self.parts, self.preparation.patches_per_step)
         else:
             patch = smaller_patch(self.patch, sizes)
-            if patch is None:
+            if patch is None or min(patch.values()) < self.learner.least_size:
                 raise ConfigError(
                     "There is too little memory for a single patch: choose a smaller "
                     "network or close other programs."
@@ -230,16 +227,12 @@ class Trainer:
         )
 
     def _fetch_losses(self) -> Iterator[Event]:
-        first = self.step - len(self._losses)
-        if not self._fetch_losses_silently():
-            recent = self._interval_losses[first - self.step :]
-            wrong = next(i for i, loss in enumerate(recent) if not math.isfinite(loss))
+        first = self.step - self.losses.waiting
+        wrong = first_that_diverged(self.losses.fetch())
+        if wrong is not None:
             yield self._diverge(first + wrong)
             return
-        recent = self._interval_losses[-_LOSSES_AT_ONCE:]
-        yield MetricsLogged(
-            self.step, self.epoch, {"train_loss": sum(recent) / len(recent)}
-        )
+        yield MetricsLogged(self.step, self.epoch, self.losses.recent())
 
     def _diverge(self, step: int) -> Message:
         """Stop, and keep the patch whose loss was no number."""
@@ -265,19 +258,9 @@ class Trainer:
             return elapsed
         return float(self.fabric.broadcast(elapsed))
 
-    def _fetch_losses_silently(self, *, alone: bool = False) -> bool:
-        """Take over the losses since the last time; return whether all are finite."""
-        if self._losses:
-            losses = torch.stack(self._losses)
-            if self.fabric.world_size > 1 and not alone:
-                losses = self.fabric.all_reduce(losses, reduce_op="mean")  # type: ignore[assignment]
-            self._interval_losses += losses.tolist()
-            self._losses = []
-        return all(map(math.isfinite, self._interval_losses))
-
     def _validate(self, started: float) -> Iterator[Event]:
         """Judge the network, keep it if it is the best, and plan the next time."""
-        if self._losses:
+        if self.losses.waiting:
             yield from self._fetch_losses()
             if self.reason:
                 return
@@ -286,12 +269,11 @@ class Trainer:
         begun = time.monotonic()
         evaluation = self.validator.evaluate(self.learner.judged, self.loss)
         values = {
-            "train_loss": sum(self._interval_losses) / len(self._interval_losses),
+            **self.losses.close_interval(),
             "validation_loss": evaluation.loss,
             "learning_rate": self.learner.rate,
             **evaluation.metrics,
         }
-        self._interval_losses = []
         elapsed = time.monotonic() - started
         row = {"step": self.step, "epoch": self.epoch, "seconds": round(elapsed, 1)}
         self.run.append_metrics({**row, **values})
@@ -340,7 +322,7 @@ class Trainer:
             write_best(
                 self.run.package,
                 self.preparation,
-                self.learner.judged.module,
+                self.learner.kept,
                 self.validator.crops[0].input,
                 self.step,
                 values,
@@ -384,7 +366,7 @@ class Trainer:
                 "best_metrics": self.best_metrics,
                 "waited": self.waited,
                 "next_validation": self.next_validation,
-                "interval_losses": self._interval_losses,
+                "interval_losses": self.losses.interval,
                 "patch": self.patch,
                 "parts": self.parts,
             },
@@ -418,6 +400,6 @@ class Trainer:
         self.step, self.best = state["step"], state["best"]
         self.best_metrics, self.waited = dict(state["best_metrics"]), state["waited"]
         self.next_validation = state["next_validation"]
-        self._interval_losses = list(state["interval_losses"])
+        self.losses.interval = [list(row) for row in state["interval_losses"]]
         self.run.forget_metrics_after(self.step)
         self.run.remove_unfinished()

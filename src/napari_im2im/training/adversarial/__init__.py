@@ -1,0 +1,1 @@
+"""Networks that learn from a second one which tells their images from real ones."""

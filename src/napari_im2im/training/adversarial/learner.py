@@ -1,0 +1,167 @@
+"""Learning from pairs, and from what tells predictions from targets."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from napari_im2im.errors import ModelError
+from napari_im2im.training.learner import Learner
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from lightning_fabric import Fabric
+
+    from napari_im2im.training.adversarial.config import AdversarialConfig
+    from napari_im2im.training.adversarial.discriminators import Discriminators
+    from napari_im2im.training.batches import LearningBatch
+    from napari_im2im.training.config import OptimizerConfig
+
+_BETAS = (0.5, 0.999)
+"""Of AdamW: gradients of networks that learn against each other turn quickly
+(Radford et al. 2016, https://arxiv.org/abs/1511.06434)."""
+
+
+class AdversarialLearner(Learner):
+    """Takes a step of a network, then one of the discriminator that judges it.
+
+    The discriminator sees the input beside the target or the prediction, as in
+    pix2pix (Isola et al. 2017, https://doi.org/10.1109/CVPR.2017.632).
+
+    Parameters
+    ----------
+    network, discriminators
+        As they start.
+    config, adversarial
+        Optimisers, schedule and weights.
+    fabric
+        Device and precision.
+    normalised
+        Returns what the network is asked to return for an encoded target.
+    """
+
+    loss_names = ("train_loss", "adversarial_loss", "discriminator_loss")
+
+    def __init__(
+        self,
+        network: torch.nn.Module,
+        discriminators: Discriminators,
+        config: OptimizerConfig,
+        adversarial: AdversarialConfig,
+        fabric: Fabric,
+        normalised: Callable[[Tensor], Tensor],
+    ) -> None:
+        super().__init__(network, config, fabric, betas=_BETAS)
+        self.adversarial, self.normalised = adversarial, normalised
+        self.weight = adversarial.weight or 0.0
+        rate = adversarial.learning_rate or config.learning_rate
+        self._rates = rate / config.learning_rate
+        self.least_size = discriminators.least_size
+        optimizer = torch.optim.AdamW(
+            discriminators.parameters(),
+            lr=rate,
+            weight_decay=config.weight_decay,
+            betas=_BETAS,
+        )
+        self.judges: Discriminators = discriminators
+        self.discriminators, self.second = fabric.setup(discriminators, optimizer)
+
+    def learn(self, batch: LearningBatch, loss: torch.nn.Module, parts: int) -> Tensor:
+        """Take one step of both.
+
+        Returns
+        -------
+        Tensor
+            The losses of the batch by `loss_names`, still on the device: of the
+            pairs, of what the discriminator sees, and of the discriminator.
+        """
+        self.optimizer.zero_grad()
+        total = torch.zeros(len(self.loss_names), device=self.fabric.device)
+        seen = []
+        for part in batch.parts(parts):
+            share = len(part) / len(batch)
+            values, real, made = self._judged(part, loss)
+            self.fabric.backward(share * values.sum())
+            total[: len(values)] += share * values.detach()
+            seen.append((share, real, made))
+        self._step(self.network, self.optimizer)
+        if self.average is not None:
+            self.average.update_parameters(self.network.module)
+        self._follow()
+        self.second.zero_grad()
+        for share, real, made in seen:
+            mistakes = self.judges.mistakes(self.discriminators(real, made))
+            self.fabric.backward(share * mistakes)
+            total[-1] += share * mistakes.detach()
+        self._step(self.discriminators, self.second)
+        return total
+
+    def _judged(
+        self, part: LearningBatch, loss: torch.nn.Module
+    ) -> tuple[Tensor, list[Tensor], list[Tensor]]:
+        """Return the weighted losses of a part, and what the discriminators compare.
+
+        Both lists hold an image for each discriminator: a real one, and one that was
+        made, without its gradient.
+        """
+        output = self.network(part.input)
+        real = self._beside_input(part, self.normalised(part.target))
+        made = self._beside_input(part, output)
+        values = torch.stack(
+            [loss(output, part.target, part.weight), self._suspicion([made])]
+        )
+        return values, [real], [made.detach()]
+
+    def _suspicion(self, made: list[Tensor]) -> Tensor:
+        # Without the wrapper for several processes, which waits for gradients.
+        with self.fabric.autocast():
+            return self.weight * self.judges.suspicion(made)
+
+    def _beside_input(self, part: LearningBatch, image: Tensor) -> Tensor:
+        """Return an image with its input as further channels; 0 what doesn't count."""
+        source = part.input
+        if source.shape[2:] != image.shape[2:]:
+            source = functional.interpolate(source, image.shape[2:])
+        if part.weight is not None:
+            image = image * (part.weight > 0)
+        return torch.cat([source, image], dim=1)
+
+    def _follow(self) -> None:
+        """Let the learning rate of the discriminators follow the network's."""
+        for group in self.second.param_groups:
+            group["lr"] = self.rate * self._rates
+
+    def forget_gradients(self) -> None:
+        """Free what a step that failed has left."""
+        self.second.zero_grad()
+        super().forget_gradients()
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return all that a checkpoint needs to go on."""
+        return {
+            **super().state_dict(),
+            "discriminators": self.discriminators.state_dict(),
+            "second_optimizer": self.second.state_dict(),
+        }
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Go on from what `state_dict` returned.
+
+        Raises
+        ------
+        ModelError
+            If it is of other networks.
+        """
+        super().load_state_dict(state)
+        try:
+            self.discriminators.load_state_dict(state["discriminators"])
+            self.second.load_state_dict(state["second_optimizer"])
+        except (RuntimeError, ValueError, TypeError, KeyError) as error:
+            raise ModelError(
+                "The checkpoint doesn't fit the discriminators of its config: train "
+                "anew."
+            ) from error
