@@ -1,6 +1,7 @@
 import numpy as np
 import pytest
 import tifffile
+import zarr
 
 from napari_im2im.docks.train.pair_table import PairTable, thumbnail
 from napari_im2im.docks.train.widget import TrainWidget
@@ -124,6 +125,38 @@ def test_a_table_is_read(dock, choose, folder):
     page = choose(folder / "pairs.csv")
     assert names(page.pairs, 0) == ["0_dapi.tif"]
     assert dock.form.config().data.table == folder / "pairs.csv"
+
+
+def test_channels_of_a_plate_become_input_and_target(
+    dock, choose, tmp_path, qtbot, sentences, fake_training
+):
+    job = fake_training()
+    plate = tmp_path / "plate.zarr"
+    axes = [{"name": name} for name in "cyx"]
+    said = {
+        "multiscales": [{"datasets": [{"path": "0"}], "axes": axes}],
+        "omero": {"channels": [{"label": n} for n in ("phase", "DAPI", "GFP")]},
+    }
+    wells = {"plate": {"wells": [{"path": "A/1"}]}}
+    images = {"well": {"images": [{"path": "0"}, {"path": "1"}]}}
+    zarr.create_group(plate, attributes={"ome": wells})
+    zarr.create_group(plate / "A/1", attributes={"ome": images})
+    for field in "01":
+        group = zarr.create_group(plate / "A/1" / field, attributes={"ome": said})
+        group.create_array("0", data=np.zeros((3, 8, 8), np.uint8))
+    page = choose(plate)
+    assert page.channels["target"].isVisibleTo(dock)
+    assert "Choose the channels to read, and those to learn." in sentences(dock)[0]
+    assert not dock.job_row.run_button.isEnabled()
+    page.channels["input"].choose([0])
+    page.channels["target"].choose([1, 2])
+    dock.refresh()
+    run(dock, qtbot)
+    data = job.config.data
+    assert (data.input_channels, data.target_channels) == ([0], [1, 2])
+    dock.form.task.set_task("noise2void")
+    qtbot.waitUntil(lambda: page.found is not None)
+    assert not page.channels["target"].isVisibleTo(dock)
 
 
 def test_files_are_paired(tmp_path, dock, sentences, qtbot, fake_training):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from itertools import count
 from pathlib import Path
@@ -14,6 +14,7 @@ from qtpy.QtWidgets import QComboBox, QSizePolicy, QWidget
 from napari_im2im.docks.advice import Advice
 from napari_im2im.docks.dock import Form
 from napari_im2im.docks.job import Job
+from napari_im2im.docks.train.channel_row import ChannelRow
 from napari_im2im.docks.train.pair_table import FilesField, PairTable, read_thumbnails
 from napari_im2im.errors import Im2ImError
 
@@ -27,15 +28,21 @@ if TYPE_CHECKING:
 
 _LABELS = {"input": "Input", "target": "Target", "cost_map": "Cost map"}
 _AUTOMATIC, _NONE = "as the names tell", "all pixels count"
+_UNCHOSEN = "Choose the channels to read, and those to learn."
 
 
 @dataclass(frozen=True)
 class Found:
-    """What a look at the files found: a table, or why there is none."""
+    """What a look at the files found: a table, or why there is none.
+
+    ``channels`` are those of the first input and of the first target; without target
+    files, the channels to learn are among those of the input.
+    """
 
     table: ImageTable | None
     kinds: tuple[Kind, ...] = ()
     problem: str = ""
+    channels: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
 
 class DataPage(QWidget):  # type: ignore[misc]
@@ -53,13 +60,22 @@ class DataPage(QWidget):  # type: ignore[misc]
         super().__init__()
         self.found: Found | None = None
         self.pairs = PairTable()
+        self.channels = {
+            "input": ChannelRow("Channels to read"),
+            "target": ChannelRow("Channels to learn"),
+        }
         self._task = "image"
+        self._needs_target = True
         self._looks: dict[int, Job] = {}
         self._numbers = count()
         self._form = Form()
         self.setLayout(self._form)
 
     def _close(self) -> None:
+        for title, row in zip(("Read", "Learn"), self.channels.values(), strict=True):
+            row.changed.connect(self.changed)
+            self._form.add(title, row)
+            self._form.show_row(row, False)
         self._form.addWidget(self.pairs, self._form.rowCount(), 0, 1, 2)
 
     @property
@@ -69,8 +85,24 @@ class DataPage(QWidget):  # type: ignore[misc]
         return table.rows if table is not None else ()
 
     def data(self) -> dict[str, Any]:
+        """Return the fields of `DataConfig` that name the files and their channels."""
+        files = self.files()
+        if not files:
+            return {}
+        chosen = {f"{role}_channels": row.channels for role, row in self._rows()}
+        return {**files, **{key: value for key, value in chosen.items() if value}}
+
+    def files(self) -> dict[str, Any]:
         """Return the fields of `DataConfig` that name the files."""
         raise NotImplementedError
+
+    def _rows(self) -> list[tuple[str, ChannelRow]]:
+        """Return the choices of channels that count for the task."""
+        return [
+            (role, row)
+            for role, row in self.channels.items()
+            if row.offered and (role == "input" or self._needs_target)
+        ]
 
     def names(self) -> list[str]:
         """Return what input and target are called, for the name of the run."""
@@ -78,6 +110,7 @@ class DataPage(QWidget):  # type: ignore[misc]
 
     def set_task(self, task: str, info: TaskInfo) -> None:
         """Look for what a task needs."""
+        self._needs_target = info.target != "none"
         if task != self._task:
             self._task = task
             self.look()
@@ -88,7 +121,7 @@ class DataPage(QWidget):  # type: ignore[misc]
             job.stop()
         self._looks, self.found = {}, None
         self.pairs.show_rows([])
-        data = self.data()
+        data = self.files()
         if data:
             self._start(partial(find, data, self._task), self._keep)
         self.changed.emit()
@@ -96,6 +129,10 @@ class DataPage(QWidget):  # type: ignore[misc]
     def _keep(self, found: Found) -> None:
         self.found = found
         self.pairs.show_rows(self.rows)
+        apart = any(row.targets for row in self.rows)
+        for role, row in self.channels.items():
+            row.offer(found.channels.get(role, ()), chosen=role == "input" or apart)
+            self._form.show_row(row, row in dict(self._rows()).values())
         if self.rows:
             self._start(partial(read_thumbnails, self.rows), self.pairs.show_thumbnail)
         self.changed.emit()
@@ -111,12 +148,14 @@ class DataPage(QWidget):  # type: ignore[misc]
 
     def advice(self, config: DataConfig) -> list[Advice]:
         """Say what was found and how it will be split, or what to fix first."""
-        if not self.data():
+        if not self.files():
             return [Advice(self._missing, "stop")]
         if self.found is None:
             return [Advice("Looking at the files …", "stop")]
         if self.found.table is None:
             return [Advice(self.found.problem, "stop")]
+        if any(row.channels == [] for _, row in self._rows()):
+            return [Advice(_UNCHOSEN, "stop")]
         return [*_describe(self.found.table), *_describe_split(self.rows, config)]
 
     _missing = "Name the files to learn from, and those to learn."
@@ -135,7 +174,6 @@ class FolderPage(DataPage):
 
     def __init__(self) -> None:
         super().__init__()
-        self._needs_target = True
         self.folder = FilesField("Folder", "folder or table (.csv) of the images")
         self.boxes = {role: QComboBox() for role in _LABELS}
         self._form.add("F&older", self.folder, self.folder.line)
@@ -151,12 +189,11 @@ class FolderPage(DataPage):
 
     def set_task(self, task: str, info: TaskInfo) -> None:
         """Offer what the task needs."""
-        self._needs_target = info.target != "none"
         if task != self._task:
             self._fill(())
         super().set_task(task, info)
 
-    def data(self) -> dict[str, Any]:
+    def files(self) -> dict[str, Any]:
         """Return the folder or table, and what was chosen in it."""
         if not self.folder.text:
             return {}
@@ -202,7 +239,6 @@ class PatternsPage(DataPage):
 
     def __init__(self) -> None:
         super().__init__()
-        self._needs_target = True
         self.fields = {role: FilesField(title) for role, title in _LABELS.items()}
         self.fields["cost_map"].line.setPlaceholderText(_NONE)
         for role, title in _LABELS.items():
@@ -214,11 +250,10 @@ class PatternsPage(DataPage):
 
     def set_task(self, task: str, info: TaskInfo) -> None:
         """Ask for a target where the task needs one."""
-        self._needs_target = info.target != "none"
-        self._form.show_row(self.fields["target"], self._needs_target)
+        self._form.show_row(self.fields["target"], info.target != "none")
         super().set_task(task, info)
 
-    def data(self) -> dict[str, Any]:
+    def files(self) -> dict[str, Any]:
         """Return the patterns, nothing as long as one is missing."""
         patterns = {
             f"{role}s": field.patterns
@@ -247,9 +282,30 @@ def find(data: Mapping[str, Any], task: str) -> Generator[Found]:
     folder = config.data.folder
     kinds = () if folder is None else tuple(kinds_in(folder.expanduser()))
     try:
-        yield Found(find_files(config), kinds)
+        table = find_files(config)
+        yield Found(table, kinds, channels=_channels(table.rows))
     except Im2ImError as error:
         yield Found(None, kinds, str(error))
+
+
+def _channels(rows: Sequence[TableRow]) -> dict[str, tuple[str, ...]]:
+    """Return the channels of the first input and target; of unreadable ones none."""
+    from napari_im2im.images.reading import open_image
+    from napari_im2im.images.stacking import stack_channels
+
+    names = {}
+    for row in rows[:1]:
+        for role, paths in (
+            ("input", row.inputs),
+            ("target", row.targets or row.inputs),
+        ):
+            try:
+                image = stack_channels([open_image(path) for path in paths])
+            except Im2ImError:
+                continue
+            count = image.sizes.get("channel", 1)
+            names[role] = image.channel_names or tuple(map(str, range(1, count + 1)))
+    return names
 
 
 def _describe(table: ImageTable) -> list[Advice]:

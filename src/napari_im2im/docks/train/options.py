@@ -27,6 +27,7 @@ OPTIONS = {
     "network.size": "Network size",
     "network.kwargs": "Network arguments",
     "loss": "Loss",
+    "loss_channel_weights": "Channel weights",
     "optimizer.learning_rate": "Learning rate",
     "optimizer.schedule": "Schedule",
     "optimizer.accumulate": "Accumulate",

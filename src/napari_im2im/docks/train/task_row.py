@@ -68,7 +68,8 @@ class TaskRow(QComboBox):  # type: ignore[misc]
         """Show the options of this task only; drop losses that it doesn't know."""
         for name in TASK_OPTIONS:
             options.show_row(name, name.startswith(f"{self.task}."))
-        options.show_row("target_normalization", self.info.target == "image")
+        for name in ("target_normalization", "loss_channel_weights"):
+            options.show_row(name, self.info.target == "image")
         loss = ", ".join(f"{n}: {w:g}" for n, w in self.info.default_loss.items())
         options.set_hint("loss", f"{loss} (usual)")
         known = self.info.losses
