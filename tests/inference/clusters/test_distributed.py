@@ -7,6 +7,7 @@ import os
 import signal
 from typing import TYPE_CHECKING
 
+import dask
 import numpy as np
 import pytest
 
@@ -131,3 +132,4 @@ def test_a_missing_scheduler_is_named() -> None:
         open_client("nowhere.json"),
     ):
         pass
+    assert dask.config.get("scheduler", None) is None

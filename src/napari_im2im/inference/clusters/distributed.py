@@ -85,14 +85,17 @@ def open_client(where: str) -> Iterator[Client]:
                 dashboard_address=None,
                 env=limits,
             ) as cluster,
-            Client(cluster) as client,
+            Client(cluster, set_as_default=False) as client,
         ):
             yield client
         return
     try:
         # Of a file that isn't there, dask would wait without end.
         file = {"scheduler_file": where} if Path(where).is_file() else {}
-        client = Client(**file or {"address": where}, timeout=_PATIENCE)
+        address = file or {"address": where}
+        # As the default it would take over all arrays of dask, and for good where no
+        # scheduler answers.
+        client = Client(**address, timeout=_PATIENCE, set_as_default=False)
     except (OSError, ValueError) as error:
         raise ConfigError(
             f"There is no scheduler at {where} ({' '.join(str(error).split())}): start "
@@ -186,7 +189,8 @@ class DistributedTiles:
                 return []
             return [client.submit(_compute, work, packet, pure=False)]
 
-        running = as_completed([f for _ in range(_AHEAD * workers) for f in submit()])
+        first = [future for _ in range(_AHEAD * workers) for future in submit()]
+        running = as_completed(first, loop=client.loop)
         try:
             for future in running:
                 with _worker_errors():

@@ -92,7 +92,7 @@ def distribute_files_events(
         for task in left
     }
     try:
-        for done, future in enumerate(as_completed(futures), start=1):
+        for done, future in enumerate(as_completed(futures, loop=client.loop), start=1):
             try:
                 event = future.result()
             except KilledWorker as error:
