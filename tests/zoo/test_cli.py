@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from napari_im2im.cli import DONE, FAILED, MISUSED, main
+from napari_im2im.zoo.trust import Code, TrustStore
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -45,6 +46,22 @@ def test_filters(collection: list[str], capsys: pytest.CaptureFixture[str]) -> N
     printed = capsys.readouterr().out
     assert "dazzling-blowfish" in printed
     assert "chatty-frog" not in printed
+
+
+def test_consent_is_listed_and_withdrawn(
+    home: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    code = Code("network.py", "builds the network", "4f2a" * 16)
+    TrustStore().agree(code, "humble-heron")
+    assert main(["zoo", "trusted"]) == DONE
+    printed = capsys.readouterr().out
+    assert "humble-heron" in printed
+    assert "4f2a4f2a4f2a4f2a" in printed
+    assert main(["zoo", "withdraw", "humble-heron"]) == DONE
+    assert "asks again before it runs" in capsys.readouterr().out
+    assert TrustStore().trusted() == frozenset()
+    assert main(["zoo", "withdraw", "humble-heron"]) == FAILED
+    assert "zoo trusted" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(

@@ -195,8 +195,15 @@ def test_consent_can_be_withdrawn(own_code: Path) -> None:
     assert code is not None
     store.agree(code, "own code")
     assert store.trusted() == {code.token}
-    store.withdraw(code.token)
+    (agreement,) = store.agreements()
+    assert (agreement.model, agreement.name) == ("own code", "network.py")
+    with pytest.raises(TrustError, match="Nobody agreed to code of another"):
+        store.withdraw("another")
+    assert store.withdraw("own code") == [agreement]
     assert store.trusted() == frozenset()
+    store.agree(code, "own code")
+    assert store.withdraw(code.token[:8])[0].token == code.token
+    assert store.agreements() == []
 
 
 @pytest.mark.parametrize("content", ["{", "[]", ""])

@@ -19,14 +19,16 @@ class Zoo(BaseModel):
     """Browse the BioImage Model Zoo and get models from it.
 
     'list' takes words to search for; 'show' and 'get' take a nickname, DOI or
-    link, 'show' also a path. It names the code that a model here would run. The
-    address of the list is the variable NAPARI_IM2IM_ZOO_INDEX_URL.
+    link, 'show' also a path. It names the code that a model here would run.
+    'trusted' lists the code that you agreed to, 'withdraw' takes back what you
+    agreed to for a model or a sha256. The address of the list is the variable
+    NAPARI_IM2IM_ZOO_INDEX_URL.
     """
 
     model_config = ConfigDict(extra="forbid")
 
-    action: CliPositionalArg[Literal["list", "show", "get"]] = Field(
-        description="list, show or get."
+    action: CliPositionalArg[Literal["list", "show", "get", "trusted", "withdraw"]] = (
+        Field(description="list, show, get, trusted or withdraw.")
     )
     what: CliPositionalArg[list[str]] = Field(
         default_factory=list, description="Words, or a nickname, DOI or link."
@@ -42,12 +44,14 @@ class Zoo(BaseModel):
         """Do what is asked for."""
         if self.action == "list":
             self._list()
+        elif self.action == "trusted":
+            _show_agreements()
         elif len(self.what) != 1:
-            raise ConfigError(
-                f"Name one model: napari-im2im zoo {self.action} NICKNAME."
-            )
+            raise ConfigError(f"Name one model: napari-im2im zoo {self.action} NAME.")
         elif self.action == "get":
             self._get(self.what[0])
+        elif self.action == "withdraw":
+            _withdraw(self.what[0])
         else:
             self._show(self.what[0])
 
@@ -164,6 +168,27 @@ def _show_code(package: ModelPackage) -> None:
         results.print(f"Code: {text}")
         if code.path is not None:
             results.print(f"  {code.path}")
+
+
+def _show_agreements() -> None:
+    """Print the code that may run, with what `withdraw` takes."""
+    from rich.table import Table
+
+    from napari_im2im.cli.console import results
+    from napari_im2im.zoo.trust import TrustStore
+
+    table = Table("Model", "Code", "sha256", "Agreed", box=None, pad_edge=False)
+    for one in TrustStore().agreements():
+        table.add_row(one.model, one.name, one.token[:16], one.date[:10])
+    results.print(table)
+
+
+def _withdraw(name: str) -> None:
+    from napari_im2im.cli.console import results
+    from napari_im2im.zoo.trust import TrustStore
+
+    for one in TrustStore().withdraw(name):
+        results.print(f"{one.name} of {one.model} asks again before it runs.")
 
 
 def _short(entry: Entry) -> str:

@@ -146,6 +146,16 @@ def code_to_agree(
     return None
 
 
+@dataclass(frozen=True)
+class Agreement:
+    """Code that somebody agreed to: of which model, what, and when (ISO 8601)."""
+
+    token: str
+    model: str
+    name: str
+    date: str
+
+
 class TrustStore:
     """The user's agreements, kept by sha256 on this computer.
 
@@ -184,9 +194,40 @@ class TrustStore:
             | {code.token: {"model": model, "name": code.name, "date": date}}
         )
 
-    def withdraw(self, token: str) -> None:
-        """Forget an agreement."""
-        self._write({key: value for key, value in self._read().items() if key != token})
+    def agreements(self) -> list[Agreement]:
+        """Return all agreements, the newest first.
+
+        Raises
+        ------
+        ModelError
+            If the file is damaged.
+        """
+        known = [Agreement(token, **entry) for token, entry in self._read().items()]
+        return sorted(known, key=lambda agreement: agreement.date, reverse=True)
+
+    def withdraw(self, name: str) -> list[Agreement]:
+        """Forget agreements, and return them.
+
+        Parameters
+        ----------
+        name
+            A model, for all of its code, or the beginning of a sha256.
+
+        Raises
+        ------
+        TrustError
+            If nothing of that name was agreed to.
+        """
+        known = self.agreements()
+        gone = [one for one in known if one.model == name or one.token.startswith(name)]
+        if not gone:
+            raise TrustError(
+                f"Nobody agreed to code of {name}: 'napari-im2im zoo trusted' lists "
+                "what was agreed to."
+            )
+        left = {one.token for one in known} - {one.token for one in gone}
+        self._write({key: value for key, value in self._read().items() if key in left})
+        return gone
 
     def _read(self) -> dict[str, dict[str, str]]:
         if not self.path.exists():
