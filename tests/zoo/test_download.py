@@ -8,11 +8,12 @@ from typing import TYPE_CHECKING
 import pytest
 import yaml
 
+from napari_im2im.api.models import load_model
 from napari_im2im.errors import Im2ImError, ModelError, NetworkError
 from napari_im2im.events import Message, Progress
 from napari_im2im.models.package import load_package
 from napari_im2im.zoo.download import Downloaded, download_events, find_model
-from napari_im2im.zoo.installed import find_installed, list_installed, resolve_model
+from napari_im2im.zoo.installed import find_installed, list_installed
 from napari_im2im.zoo.sources import Source
 
 from .conftest import sha256, wait_until
@@ -61,8 +62,7 @@ def test_it_works_offline_from_then_on(
     server.answers.clear()
     server.requests.clear()
     assert get(served_model, settings).folder == folder
-    assert resolve_model(served_model) == folder
-    assert resolve_model(str(folder)) == folder
+    assert load_model(served_model).root == folder
     assert find_installed("bioimage-io/humble-heron").folder == folder
     assert find_installed("humble-heron/v0").folder == folder
     assert find_installed("humble-her") is None
@@ -89,7 +89,7 @@ def test_no_half_or_damaged_model_is_ever_in_place(
         get(served_model, settings)
     assert nothing_installed(home)
     with pytest.raises(ModelError, match="zoo get humble-heron"):
-        resolve_model(served_model)
+        load_model(served_model)
 
 
 def test_a_missing_cover_is_no_obstacle(

@@ -34,7 +34,7 @@ def load_model(source: ModelPackage | str | Path) -> ModelPackage:
     if Path(source).exists():
         return load_package(source)
     from napari_im2im.models.library import list_models
-    from napari_im2im.zoo.installed import find_installed
+    from napari_im2im.zoo.installed import find_installed, recognise_nickname
 
     downloaded = find_installed(str(source))
     if downloaded is not None:
@@ -44,8 +44,11 @@ def load_model(source: ModelPackage | str | Path) -> ModelPackage:
     if str(source) in entries:
         return load_package(entries[str(source)].path)
     close = difflib.get_close_matches(str(source), entries, n=1)
+    cure = "'napari-im2im models' lists the models on this computer."
+    if not close and recognise_nickname(str(source)):
+        cure = f"'napari-im2im zoo get {source}' gets it if it is one of the zoo."
     raise ModelError(
         f"There is no file and no model named {source}"
-        + (f"; did you mean {close[0]}?" if close else ".")
-        + " 'napari-im2im models' lists the models on this computer."
+        + (f"; did you mean {close[0]}? " if close else ". ")
+        + cure
     )

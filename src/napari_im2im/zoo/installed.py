@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from dataclasses import asdict, dataclass, field
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from napari_im2im import folders
@@ -14,6 +13,7 @@ from napari_im2im.zoo.web import write_atomically
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from pathlib import Path
 
 RECORD_NAME = ".napari-im2im.json"
 """Written last into the folder of a downloaded model: what it holds."""
@@ -101,30 +101,6 @@ def find_installed(name: str, folder: Path | None = None) -> Installed | None:
             if name in (f"{model.id}/{model.version}", *map(str.casefold, model.names))
         ),
         None,
-    )
-
-
-def resolve_model(name: str) -> Path:
-    """Return where a model is, for a path or the nickname of a downloaded one.
-
-    Nothing is ever asked of the network.
-
-    Raises
-    ------
-    ModelError
-        If there is no such path and no such downloaded model.
-    """
-    path = Path(name).expanduser()
-    if path.exists():
-        return path
-    model = find_installed(name)
-    if model is not None:
-        return model.folder
-    raise ModelError(
-        f"There is no model {name!r} here: check the path, or get a model of the zoo "
-        f"with 'napari-im2im zoo get {name}'."
-        if recognise_nickname(name)
-        else f"There is no model at {name}: check the path."
     )
 
 

@@ -75,10 +75,6 @@ class EntryList(QAbstractListModel):  # type: ignore[misc]
             last = self.index(len(self.entries) - 1)
             self.dataChanged.emit(self.index(0), last)
 
-    def has_cover(self, key: str) -> bool:
-        """Return whether the cover of a model is there."""
-        return key in self._covers
-
 
 class EntryView(QListView):  # type: ignore[misc]
     """The view of the list; says which models are in sight."""

@@ -26,8 +26,6 @@ if TYPE_CHECKING:
 TILED_AXES = ("time", "z", "y", "x")
 """Axes of a tensor along which an image may be of any size."""
 
-Sizes = dict[str, int]
-
 
 @dataclass(frozen=True)
 class ModelGeometry:
