@@ -7,7 +7,6 @@ from scipy.ndimage import gaussian_filter
 from napari_im2im.api import predict
 from napari_im2im.events import TrainingFinished, TrainingStarted
 from napari_im2im.images.image import Image
-from napari_im2im.inference.config import PredictConfig
 from napari_im2im.models.package import load_package
 from napari_im2im.training.batches import Batches
 from napari_im2im.training.config import TrainConfig
@@ -118,15 +117,15 @@ def test_the_package_normalises_each_image(trained):
     assert list(step.kwargs["axes"]) == ["y", "x"]
     assert check_model(package / "rdf.yaml", devices=["cpu"]).status == "passed"
     images = [Image(1000 + 7 * x.read(), x.axes) for x, _ in cells()[:2]]
-    before = predict(package, cells()[0][0], PredictConfig(result="raw"))
-    after = predict(package, images[0], PredictConfig(result="raw"))
+    before = predict(package, cells()[0][0], result="raw")
+    after = predict(package, images[0], result="raw")
     np.testing.assert_allclose(after, before, atol=1e-4)
 
 
 def test_tiles_are_normalised_like_the_whole_image(trained):
     (image, _), *_ = cells((3,), (160, 144))
     whole, tiled = (
-        predict(trained[-1].package, image, PredictConfig(result="raw", tile=tile))
+        predict(trained[-1].package, image, result="raw", tile=tile)
         for tile in (None, {"y": 96, "x": 96})
     )
     np.testing.assert_allclose(tiled, whole, atol=1e-4)
