@@ -91,9 +91,9 @@ class RunFolder:
                 break
         run = cls(path)
         # What isn't said is decided by the model to start from, also when resumed.
-        content = config.model_dump(
-            mode="json", exclude_unset=config.start_from is not None
-        )
+        started = config.start_from is not None
+        stored = config if started else config.completed()
+        content = stored.model_dump(mode="json", exclude_unset=started)
         text = yaml.safe_dump(content, sort_keys=False)
         _write(path / "config.yaml", text.encode())
         _write(path / "environment.txt", _environment().encode())
@@ -233,8 +233,8 @@ def _cannot_write(path: Path, error: OSError) -> ModelError:
 
 
 def _environment() -> str:
-    versions = sorted(
-        {f"{d.metadata['Name']}=={d.version}" for d in distributions()}, key=str.lower
-    )
+    # Each access of a distribution's metadata parses it anew.
+    found = [distribution.metadata for distribution in distributions()]
+    versions = sorted({f"{m['Name']}=={m['Version']}" for m in found}, key=str.lower)
     head = [f"# Python {sys.version.split()[0]}, {platform.platform()}"]
     return "\n".join([*head, *versions, ""])
