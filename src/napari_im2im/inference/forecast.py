@@ -12,6 +12,7 @@ from napari_im2im.events import Event
 from napari_im2im.folders import check_writable
 from napari_im2im.inference.preparation import prepare_prediction
 from napari_im2im.inference.rescaling import in_model_pixels, rescaling_for
+from napari_im2im.inference.targets import check_memory
 from napari_im2im.inference.tiling.planning import tile_bytes
 
 if TYPE_CHECKING:
@@ -29,6 +30,7 @@ class PredictionForecast(Event):
 
     ``memory`` is estimated, in bytes on the device, for one tile; ``size`` are the
     bytes of the outputs, and ``disk`` those that writing them needs at most.
+    ``whole`` are the bytes in memory of a step that needs the whole result, 0 without.
     """
 
     model: str
@@ -44,6 +46,7 @@ class PredictionForecast(Event):
     memory: int
     size: int
     disk: int
+    whole: int = 0
 
     def describe(self) -> str:
         """Return it in sentences."""
@@ -60,6 +63,11 @@ class PredictionForecast(Event):
             + (f", up to {_size(self.disk)} of disk." if self.output else "."),
             self.message,
         ]
+        if self.whole:
+            lines.append(
+                f"The last steps need the whole result at once, about "
+                f"{_size(self.whole)} of memory."
+            )
         return "\n".join(line for line in lines if line)
 
 
@@ -119,6 +127,8 @@ def forecast_prediction(
     disk = sum(target.disk_bytes for target in setup.targets)
     if config.output is not None:
         check_writable(config.output.parent, disk)
+    whole = [target.memory for target in setup.targets if target.whole_step]
+    check_memory(setup.targets)
     plan = setup.plan
     outputs = _outputs(setup)
     if rescaling is not None:
@@ -137,6 +147,7 @@ def forecast_prediction(
         memory=tile_bytes(math.prod(plan.tile_shape.values()), config.precision),
         size=sum(math.prod(image.shape) * image.dtype.itemsize for image in outputs),
         disk=disk,
+        whole=sum(whole),
     )
 
 

@@ -18,14 +18,15 @@ from napari_im2im.folders import check_writable
 from napari_im2im.inference.journal import Journal, journal_of
 from napari_im2im.inference.loaded import LoadedModel
 from napari_im2im.inference.outputs import check_paths
-from napari_im2im.inference.pipeline import Pipeline, Shrunk
+from napari_im2im.inference.pipeline import Shrunk
 from napari_im2im.inference.preparation import prepare_prediction
 from napari_im2im.inference.rescaling import (
     in_image_pixels,
     in_model_pixels,
     rescaling_for,
 )
-from napari_im2im.inference.results import ResultWriter
+from napari_im2im.inference.results import tile_pipeline
+from napari_im2im.inference.targets import check_memory
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Generator, Mapping, Sequence
@@ -162,6 +163,8 @@ def predict_with(
     if config.output is not None and not header:
         needed = sum(target.disk_bytes for target in setup.targets)
         check_writable(config.output.parent, needed)
+    if short := check_memory(setup.targets):
+        yield Message(short, "warning")
     journal = _journal(config, setup, header)
     jobs = setup.remaining(journal.done if journal else set())
     total = len(setup.jobs)
@@ -196,26 +199,18 @@ def _tiles(
     setup: Setup, jobs: Sequence[Job], journal: Journal | None
 ) -> Generator[Event]:
     """Run the pipeline, and say of each tile that it is done."""
-    runner, config = setup.runner, setup.config
-    writer = ResultWriter(
+    pipeline = tile_pipeline(
+        setup.config,
+        setup.runner,
         setup.targets,
         setup.geometry,
         setup.matching,
         setup.plan,
-        oriented=bool(runner.orientations),
-    )
-    pipeline: Pipeline[Job] = Pipeline(
-        prepare=runner.prepare,
-        compute=runner.compute,
-        write=writer.write,
-        split=runner.split,
-        cost=runner.cost,
-        skip_unreadable=config.unreadable == "skip",
     )
     total, index = len(setup.jobs), len(setup.jobs) - len(jobs)
     for result in pipeline.run(jobs):
         if isinstance(result, Shrunk):
-            halves = runner.split(result.job)
+            halves = setup.runner.split(result.job)
             total += len(halves) - 1
             sizes = " × ".join(str(t.size) for t in halves[0].tile.values())
             yield Message(

@@ -37,8 +37,9 @@ from napari_im2im.inference.processing.whole_steps import (
     check_libraries,
     network_tensor,
 )
-from napari_im2im.inference.results import Target, split_steps
+from napari_im2im.inference.results import split_steps
 from napari_im2im.inference.setup import Model, Setup
+from napari_im2im.inference.targets import Target
 from napari_im2im.inference.tiling.calibration import Calibration
 from napari_im2im.inference.tiling.cutting import Cutting
 from napari_im2im.inference.tiling.geometry import model_geometry, without_room_for_halo

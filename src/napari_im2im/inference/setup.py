@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from napari_im2im.inference.config import PredictConfig
     from napari_im2im.inference.matching import Matching
     from napari_im2im.inference.processing.statistics import WholeTensor
-    from napari_im2im.inference.results import Target
+    from napari_im2im.inference.targets import Target
     from napari_im2im.inference.tiling.geometry import ModelGeometry
     from napari_im2im.inference.tiling.planning import Plan
     from napari_im2im.models.tensors import TensorSpec

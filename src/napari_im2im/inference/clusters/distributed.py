@@ -20,9 +20,9 @@ from typing import TYPE_CHECKING, Any
 from napari_im2im.errors import ConfigError, ModelError
 from napari_im2im.events import Event, Message
 from napari_im2im.inference.outputs import tile_parts
-from napari_im2im.inference.pipeline import Done, Pipeline
+from napari_im2im.inference.pipeline import Done
 from napari_im2im.inference.prediction import tile_done
-from napari_im2im.inference.results import ResultWriter
+from napari_im2im.inference.results import tile_pipeline
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
@@ -34,8 +34,9 @@ if TYPE_CHECKING:
     from napari_im2im.inference.journal import Journal
     from napari_im2im.inference.loaded import LoadedModel
     from napari_im2im.inference.matching import Matching
-    from napari_im2im.inference.results import Target
+    from napari_im2im.inference.pipeline import Pipeline
     from napari_im2im.inference.setup import Setup
+    from napari_im2im.inference.targets import Target
     from napari_im2im.inference.tiling.geometry import ModelGeometry
     from napari_im2im.inference.tiling.planning import Plan
 
@@ -273,10 +274,8 @@ def _worker_errors() -> Iterator[None]:
 class _Session:
     """A prediction on this worker, its model loaded and its outputs open."""
 
-    runner: TileRunner
-    writer: ResultWriter
+    pipeline: Pipeline[Job]
     close: Callable[[], None]
-    skip_unreadable: bool
 
 
 _sessions: OrderedDict[str, _Session] = OrderedDict()
@@ -287,19 +286,9 @@ def _compute(work: _Work, jobs: list[Job]) -> list[_TileReport]:
     """Compute and write tiles, with the model that this process has loaded."""
     # One at a time: each uses the whole device.
     with _lock:
-        session = _session(work)
-        runner = session.runner
-        pipeline: Pipeline[Job] = Pipeline(
-            prepare=runner.prepare,
-            compute=runner.compute,
-            write=session.writer.write,
-            split=runner.split,
-            cost=runner.cost,
-            skip_unreadable=session.skip_unreadable,
-        )
         return [
             _TileReport(each.job, each.seconds, each.problem)
-            for each in pipeline.run(jobs)
+            for each in _session(work).pipeline.run(jobs)
             if isinstance(each, Done)
         ]
 
@@ -323,12 +312,7 @@ def _open(work: _Work) -> _Session:
     runner = replace(work.runner, network=runtime, part=part)
     for target in work.targets:
         target.open(resume=True, overwrite=False)
-    writer = ResultWriter(
-        work.targets,
-        work.geometry,
-        work.matching,
-        work.plan,
-        oriented=bool(runner.orientations),
+    pipeline = tile_pipeline(
+        work.config, runner, work.targets, work.geometry, work.matching, work.plan
     )
-    skip = work.config.unreadable == "skip"
-    return _Session(runner, writer, loaded.close, skip)
+    return _Session(pipeline, loaded.close)
