@@ -20,8 +20,8 @@ class Zoo(BaseModel):
 
     'list' takes words to search for; 'show' and 'get' take a nickname, DOI or
     link, 'show' also a path. It names the code that a model here would run.
-    'trusted' lists the code that you agreed to, 'withdraw' takes back what you
-    agreed to for a model or a sha256. The address of the list is the variable
+    'trusted' lists the code that you agreed to in the window, 'withdraw' takes back
+    what you agreed to for a model or a sha256. The address of the list is the variable
     NAPARI_IM2IM_ZOO_INDEX_URL.
     """
 
