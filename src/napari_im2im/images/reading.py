@@ -8,19 +8,15 @@ from typing import TYPE_CHECKING, Any
 
 from napari_im2im.errors import ImageError
 from napari_im2im.images.formats.contents import SAMPLES, UNKNOWN, Contents
+from napari_im2im.images.formats.suffixes import HDF5, MICROSCOPES, PICTURES, TIFF
 from napari_im2im.images.image import Image, parse_axes
 from napari_im2im.images.view import Positions, part_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-_TIFF = (".tif", ".tiff", ".stk", ".lsm", ".btf", ".svs", ".scn", ".ndpi")
-_HDF5 = (".h5", ".hdf5", ".hdf", ".ilp")
-_FORMATS = (*_HDF5, ".czi", ".lif", ".nd2")
-"""What the extra ``formats`` reads."""
-
-_OTHERS = (".ics", ".ids", ".dv", ".oif", ".oib", ".mrc", ".vsi", ".lsm", ".zarr")
-"""What Bio-Formats reads beside."""
+_HDF5 = (*HDF5, ".ilp")
+"""HDF5 that images can be in, projects of ilastik among it."""
 
 _SAMPLE_NAMES = {
     2: ("gray", "alpha"),
@@ -92,7 +88,7 @@ def _read_contents(path: Path, scene: int | str | None) -> Contents:
         from napari_im2im.images.formats.ome_zarr_reading import read_ome_zarr
 
         return read_ome_zarr(path, scene)
-    if suffix in _TIFF:
+    if suffix in TIFF:
         from napari_im2im.images.formats.tiff import read_tiff
 
         return read_tiff(file, scene)
@@ -108,9 +104,9 @@ def _read_contents(path: Path, scene: int | str | None) -> Contents:
         except ImportError as error:
             raise ImageError(missing_reader(file)) from error
         return read_lif(file, scene)
-    from napari_im2im.images.formats.raster import SUFFIXES, read_picture
+    if suffix in PICTURES:
+        from napari_im2im.images.formats.raster import read_picture
 
-    if suffix in SUFFIXES:
         return read_picture(file)
     try:
         from napari_im2im.images.formats.vendor import read_vendor
@@ -122,16 +118,10 @@ def _read_contents(path: Path, scene: int | str | None) -> Contents:
     return contents
 
 
-def is_image_name(path: Path) -> bool:
-    """Return whether the suffix of a file is one of an image format."""
-    from napari_im2im.images.formats.raster import SUFFIXES
-
-    return path.suffix.lower() in (*_TIFF, *_FORMATS, *SUFFIXES, *_OTHERS)
-
-
 def missing_reader(path: Path) -> str:
     """Return the sentence that names the extra which reads such a file."""
-    extra = "formats" if path.suffix.lower() in _FORMATS else "bioformats"
+    known = (*_HDF5, *MICROSCOPES)
+    extra = "formats" if path.suffix.lower() in known else "bioformats"
     return (
         f"{path.name} needs a reader for {path.suffix or 'its format'} that isn't "
         f"installed: run pip install 'napari-im2im[{extra}]', or save the image as "

@@ -6,14 +6,12 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from napari_im2im.images.formats.suffixes import is_image_name
+
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
 _MARKS = ("zarr.json", ".zgroup", ".zarray")
-_SUFFIXES = (
-    *(".tif", ".tiff", ".stk", ".lsm", ".btf", ".svs", ".scn", ".ndpi"),
-    *(".h5", ".hdf5", ".hdf", ".czi", ".lif", ".nd2"),
-)
 _KEPT = ("plate", "well", "bioformats2raw.layout", "series")
 """What OME-Zarr says about a group of images, rather than about one."""
 
@@ -28,17 +26,13 @@ def image_files(folder: Path) -> Iterator[Path]:
 
     Hidden files are left out; a Zarr store counts as one image.
     """
-    from napari_im2im.images.formats.raster import SUFFIXES as PICTURES
-
     for place, folders, files in os.walk(folder):
         here = Path(place)
         stores = [name for name in folders if is_store(here / name)]
         folders[:] = sorted(
             name for name in folders if name not in stores and name[0] != "."
         )
-        known = [
-            name for name in files if name.lower().endswith((*_SUFFIXES, *PICTURES))
-        ]
+        known = [name for name in files if is_image_name(here / name)]
         yield from (here / name for name in sorted([*stores, *known]) if name[0] != ".")
 
 

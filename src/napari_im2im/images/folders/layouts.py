@@ -25,7 +25,7 @@ from napari_im2im.images.folders.pairing import (
     natural_order,
 )
 from napari_im2im.images.folders.tables import ImageTable, Part, TableRow
-from napari_im2im.images.reading import is_image_name
+from napari_im2im.images.formats.suffixes import is_image_name
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

@@ -18,8 +18,6 @@ if TYPE_CHECKING:
 
     from napari_im2im.images.image import ArrayLike
 
-SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".gif", ".webp", ".jp2", ".pgm", ".ppm")
-
 
 def read_picture(path: Path) -> Contents:
     """Describe a picture: grey or with samples, an animation with a leading axis.
