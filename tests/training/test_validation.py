@@ -13,6 +13,7 @@ from napari_im2im.training.data.samples import Layout, Sample
 from napari_im2im.training.tasks.image import ImageTask
 from napari_im2im.training.validation import (
     Validator,
+    crop_shape,
     normalized,
     restored,
     validation_crops,
@@ -28,14 +29,15 @@ def sample(shape, seed=0, contrast=1.0):
 
 def test_crops_fit_the_network_and_do_not_overlap():
     pixels = np.arange(700 * 530, dtype=np.float64).reshape(1, 700, 530)
-    crops = validation_crops([Sample(pixels, pixels, "a")], SIZES, seed=0)
+    samples = [Sample(pixels, pixels, "a")]
+    crops = validation_crops(samples, crop_shape(samples, SIZES), seed=0)
     assert {crop.spatial_shape for crop in crops} == {(256, 256)}
     assert len(np.unique([crop.input for crop in crops])) == len(crops) * 256**2
 
 
 def test_the_first_crop_shows_most():
     samples = [sample((64, 64), 0), sample((70, 90), 1, contrast=9)]
-    first, *_ = validation_crops(samples, SIZES, seed=0)
+    first, *_ = validation_crops(samples, crop_shape(samples, SIZES), seed=0)
     assert first.name == "1"
     assert first.spatial_shape == (64, 64)
 

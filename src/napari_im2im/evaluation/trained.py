@@ -75,7 +75,7 @@ def _test(
     """Evaluate the model on the test images of a run; return the means."""
     run = finished.run_folder
     config = read_config(run / "config.yaml")
-    if TASKS[config.task].target == "none":
+    if not TASKS[config.task].paired:
         return {}
     job = EvaluateConfig(
         model=str(finished.package),

@@ -11,12 +11,14 @@ from napari_im2im.training.data.augmentation import Augmenter
 from napari_im2im.training.data.augmentation_config import augmentation_of
 from napari_im2im.training.data.prefetching import Prefetcher
 from napari_im2im.training.data.sampling import Batch, PatchSampler
+from napari_im2im.training.data.unpaired import unpaired_sampler
 from napari_im2im.training.tasks.catalogue import TASKS
 from napari_im2im.training.validation import normalized, to_device
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
+    from napari_im2im.training.data.unpaired import UnpairedSampler
     from napari_im2im.training.preparation import Preparation
 
 
@@ -74,7 +76,7 @@ class Batches:
         self.task = preparation.task
         self.seed, self.device = config.seed, device
         self._first = share.start or 0
-        self.sampler = PatchSampler(
+        self.sampler: PatchSampler | UnpairedSampler = PatchSampler(
             preparation.split.training,
             tuple(patch),
             batch_size,
@@ -84,6 +86,10 @@ class Batches:
             focus=preparation.focus,
             share=share,
         )
+        if preparation.others is not None:
+            self.sampler = unpaired_sampler(
+                self.sampler, preparation.others.training, preparation.other_focus
+            )
         self._prefetcher = Prefetcher(self.sampler)
         labels = TASKS[config.task].target == "labels"
         self.augmenter = Augmenter(augmentation, labels=labels)

@@ -32,6 +32,12 @@ from napari_im2im.training.tasks.objects_config import (
     InstancesConfig,
 )
 from napari_im2im.training.tasks.semantic_config import SemanticConfig
+from napari_im2im.training.tasks.unpaired_config import (
+    ADVERSARIAL_WEIGHT,
+    EMA,
+    LEARNING_RATE,
+    UnpairedConfig,
+)
 
 Normalization = Literal["mean_std", "percentile", "none"]
 InputStatistics = Literal["auto", "dataset", "image"]
@@ -175,6 +181,7 @@ class TrainConfig(_Config):
         "default: all alike.",
     )
     adversarial: AdversarialConfig = Field(default_factory=AdversarialConfig)
+    unpaired: UnpairedConfig = Field(default_factory=UnpairedConfig)
     semantic: SemanticConfig = Field(default_factory=SemanticConfig)
     instances: InstancesConfig = Field(default_factory=InstancesConfig)
     embedding: EmbeddingConfig = Field(default_factory=EmbeddingConfig)
@@ -220,10 +227,40 @@ class TrainConfig(_Config):
 
     @model_validator(mode="after")
     def _discriminator_suits(self) -> Self:
-        if self.adversarial.weight and self.task != "image":
+        if self.adversarial.weight and self.task not in ("image", "unpaired"):
             raise ValueError(
-                f"adversarial.weight goes with the task image, not with {self.task}: "
-                "leave it out"
+                "adversarial.weight goes with the tasks image and unpaired, not with "
+                f"{self.task}: leave it out"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _unpaired_suits(self) -> Self:
+        if self.task != "unpaired":
+            return self
+        if self.adversarial.weight == 0:
+            raise ValueError(
+                "unpaired learns from its discriminators: set adversarial.weight above "
+                f"0, e.g. {ADVERSARIAL_WEIGHT:g}"
+            )
+        if self.start_from is not None:
+            raise ValueError(
+                "unpaired trains networks for both directions, and a model holds one: "
+                "leave out start_from"
+            )
+        if self.data.cost_maps or "cost_map" in self.data.kinds:
+            raise ValueError(
+                "unpaired compares images as a whole, so that cost maps say nothing: "
+                "leave them out"
+            )
+        measured = "monitor" in self.effort.model_fields_set
+        if (self.effort.patience or self.optimizer.schedule == "plateau") and (
+            not measured or self.effort.monitor == "step"
+        ):
+            raise ValueError(
+                "without pairs nothing tells whether a model is better: name a measure "
+                "in effort.monitor, e.g. validation_loss, or leave out patience and "
+                "plateau"
             )
         return self
 
@@ -250,7 +287,22 @@ class TrainConfig(_Config):
         update: dict[str, Any] = {}
         if not self.loss:
             update["loss"] = dict(TASKS[self.task].default_loss)
+        if self.task == "unpaired":
+            update |= self._unpaired_defaults()
         directed = self.task == "noise2void" and self.noise2void.axis in ("y", "x")
         if directed and self.augmentation == "standard":
             update["augmentation"] = AugmentationConfig(quarter_turns=False)
         return self.model_copy(update=update) if update else self
+
+    def _unpaired_defaults(self) -> dict[str, Any]:
+        parts: dict[str, tuple[BaseModel, dict[str, Any]]] = {
+            "adversarial": (self.adversarial, {"weight": ADVERSARIAL_WEIGHT}),
+            "optimizer": (self.optimizer, {"learning_rate": LEARNING_RATE, "ema": EMA}),
+            # Without pairs nothing tells which model is best: the newest is kept.
+            "effort": (self.effort, {"monitor": "step"}),
+        }
+        found = {}
+        for name, (part, usual) in parts.items():
+            unsaid = {k: v for k, v in usual.items() if k not in part.model_fields_set}
+            found[name] = part.model_copy(update=unsaid)
+        return found

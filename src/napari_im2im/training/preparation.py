@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
+from itertools import cycle
 from typing import TYPE_CHECKING
 
 import torch
@@ -14,7 +15,7 @@ from napari_im2im.models.networks import (
     network_sizes,
     plan_network,
 )
-from napari_im2im.training.adversarial.discriminators import Discriminators
+from napari_im2im.training.adversarial.opponents import Opponents, find_opponents
 from napari_im2im.training.automatic import (
     choose_batch_size,
     choose_patch,
@@ -23,7 +24,7 @@ from napari_im2im.training.automatic import (
 )
 from napari_im2im.training.data.examples import collect, open_examples
 from napari_im2im.training.data.focus import Focus, learn_focus
-from napari_im2im.training.data.loading import load_samples
+from napari_im2im.training.data.loading import constant_inputs, load_samples
 from napari_im2im.training.data.planning import plan_layout
 from napari_im2im.training.data.splitting import Split, split_samples
 from napari_im2im.training.data.subset import representative
@@ -32,7 +33,7 @@ from napari_im2im.training.finetuning.trainable import open_start
 from napari_im2im.training.input_scaling import choose_scaling, scaling_by_image
 from napari_im2im.training.tasks.catalogue import TASKS
 from napari_im2im.training.tasks.opening import open_task
-from napari_im2im.training.validation import Validator, validation_crops
+from napari_im2im.training.validation import Validator, crop_shape, validation_crops
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Generator, Mapping, Sequence
@@ -54,9 +55,10 @@ class Preparation:
 
     ``task`` is what is learned, ``plan`` what builds the network, ``start`` what is
     fine-tuned and ``adapts`` whether it must get used to other images, channels or
-    outputs first, ``focus`` which patches are preferred, ``discriminators`` what tells
-    its images from real ones, ``rows`` are the files with
-    what each is for, and ``notes`` are sentences for the user.
+    outputs first, ``focus`` which patches are preferred, ``opponents`` what the
+    network learns against. Where nothing pairs, ``split`` is that of the inputs and
+    ``others`` that of the targets, of which ``other_focus`` prefers patches. ``rows``
+    are the files with what each is for, and ``notes`` are sentences for the user.
     """
 
     config: TrainConfig
@@ -72,7 +74,9 @@ class Preparation:
     start: Start | None = None
     adapts: bool = False
     focus: Focus = field(default_factory=Focus)
-    discriminators: Discriminators | None = None
+    opponents: Opponents | None = None
+    others: Split | None = None
+    other_focus: Focus = field(default_factory=Focus)
     rows: tuple[TableRow, ...] = ()
     notes: tuple[str, ...] = ()
 
@@ -83,11 +87,14 @@ class Preparation:
 
     def validator(self, device: torch.device) -> Validator:
         """Return what judges the network on a device."""
-        return Validator(
-            crops=validation_crops(self.split.validation, self.sizes, self.config.seed),
-            task=self.task,
-            device=device,
-        )
+        held_out, others = self.split.validation, self.others
+        targets = others.validation if others is not None else ()
+        shape = crop_shape([*held_out, *targets], self.sizes)
+        crops = validation_crops(held_out, shape, self.config.seed)
+        if targets:
+            beside = cycle(validation_crops(targets, shape, self.config.seed))
+            crops = [replace(c, target=next(beside).target) for c in crops]
+        return Validator(crops=crops, task=self.task, device=device)
 
 
 def prepare(
@@ -132,6 +139,11 @@ def preparing(
     ConfigError
         If the network or the patch size doesn't fit.
     """
+    if config.task == "unpaired":
+        # It builds on this module.
+        from napari_im2im.training.adversarial.preparation import preparing_unpaired
+
+        return (yield from preparing_unpaired(config, pairs, on_cpu=on_cpu))
     package = None
     if config.start_from is not None:
         package, config = open_start(config)
@@ -151,10 +163,10 @@ def preparing(
         network, sizes = start.network, dict(start.sizes)
         plan = NetworkPlan(start.architecture.callable, start.architecture.kwargs)
     else:
-        network, plan, sizes = _network(config, layout, task)
-    split = _split(loaded, found, sizes, config)
+        network, plan, sizes = new_network(config, layout, task)
+    split = split_examples(loaded, found, sizes, config)
     patch = choose_patch(config, split.training, sizes, on_cpu=on_cpu)
-    _check_validation(split, sizes)
+    check_validation(split, sizes)
     learned = representative(split.training, config.seed)
     input_scaling, notes, other = choose_scaling(config, package, by_image, learned)
     split = split.scaled(input_scaling)
@@ -162,7 +174,7 @@ def preparing(
     if start is not None and not adapts:
         config, note = with_small_steps(config)
         notes += note
-    notes += task.learn(learned, start)
+    notes += [*constant_inputs(loaded), *task.learn(learned, start)]
     if layout.enlargement:
         times = ", ".join(f"{n} times along {a}" for a, n in layout.enlargement.items())
         notes.append(f"The targets have more pixels ({times}): the model enlarges.")
@@ -181,18 +193,19 @@ def preparing(
         start=start,
         adapts=adapts,
         focus=learn_focus(config.data, learned, labels=labels),
-        discriminators=_discriminators(config, layout, task, patch),
-        rows=_rows(found, split),
+        opponents=find_opponents(task, patch),
+        rows=table_rows(found, split),
         notes=(*(start.notes if start is not None else ()), *found.notes, *notes),
     )
 
 
-def _split(
+def split_examples(
     loaded: Sequence[Sequence[Sample]],
     found: ExampleSet,
     sizes: Mapping[str, SteppedSize | FixedSize],
     config: TrainConfig,
 ) -> Split:
+    """Return what is learned and what is held out, as a configuration wants it."""
     return split_samples(
         loaded,
         fraction=config.data.validation_fraction,
@@ -204,7 +217,7 @@ def _split(
     )
 
 
-def _rows(found: ExampleSet, split: Split) -> tuple[TableRow, ...]:
+def table_rows(found: ExampleSet, split: Split) -> tuple[TableRow, ...]:
     """Return the files with what each is for, as far as images come from files."""
     rows = [
         replace(example.row, part=part)
@@ -214,9 +227,10 @@ def _rows(found: ExampleSet, split: Split) -> tuple[TableRow, ...]:
     return (*rows, *found.test)
 
 
-def _network(
+def new_network(
     config: TrainConfig, layout: Layout, task: Task
 ) -> tuple[torch.nn.Module, NetworkPlan, dict[str, SteppedSize | FixedSize]]:
+    """Return a network, what builds it, and the sizes that it takes by axis."""
     arguments: dict[str, Any] = {
         "spatial_axes": layout.spatial_axes,
         "in_channels": len(layout.input_channels),
@@ -236,22 +250,16 @@ def _network(
     return network, plan_network(config.network, **arguments), sizes
 
 
-def _discriminators(
-    config: TrainConfig, layout: Layout, task: Task, patch: Mapping[str, int]
-) -> Discriminators | None:
-    if not config.adversarial.weight:
-        return None
-    torch.manual_seed(config.seed)
-    channels = len(layout.input_channels) + len(task.output_names)
-    found = Discriminators([channels], patch, config.adversarial)
-    if len(patch) == 2:
-        return found.to(memory_format=torch.channels_last)  # type: ignore[call-overload, no-any-return]
-    return found
-
-
-def _check_validation(
+def check_validation(
     split: Split, sizes: Mapping[str, SteppedSize | FixedSize]
 ) -> None:
+    """Refuse to validate on what is smaller than the network takes.
+
+    Raises
+    ------
+    DataError
+        Naming the image.
+    """
     for i, (axis, size) in enumerate(sizes.items()):
         for sample in split.validation:
             least = least_size(size)

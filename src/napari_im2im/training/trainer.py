@@ -7,8 +7,6 @@ import time
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-import torch
-
 from napari_im2im.errors import ConfigError, DataError
 from napari_im2im.events import (
     Event,
@@ -19,7 +17,7 @@ from napari_im2im.events import (
     Progress,
     TrainingFinished,
 )
-from napari_im2im.training.adversarial.opening import open_learner
+from napari_im2im.training.adversarial.opponents import open_learner
 from napari_im2im.training.automatic import fewest_at_once, smaller_patch
 from napari_im2im.training.batches import Batches
 from napari_im2im.training.devices import is_out_of_memory
@@ -38,6 +36,7 @@ from napari_im2im.training.validation import lower_is_better
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterator, Mapping
 
+    import torch
     from lightning_fabric import Fabric
 
     from napari_im2im.training.preparation import Preparation
@@ -49,6 +48,9 @@ _VALIDATIONS = 30
 
 _VALIDATION_SHARE = 0.12
 """Part of the time that validating and writing packages may take."""
+
+_NEWEST = "step"
+"""Whoever monitors it keeps the newest model."""
 
 _FIRST_VALIDATION = 10
 """Latest step of the first one, so that a training stopped early leaves a model."""
@@ -67,10 +69,7 @@ class Trainer:
         config = preparation.config
         self.preparation, self.run, self.fabric = preparation, run, fabric
         self.config, self.task = config, preparation.task
-        network = preparation.network
-        if len(preparation.layout.spatial_axes) == 2:
-            network = network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-        self.learner = open_learner(preparation, network, fabric)
+        self.learner = open_learner(preparation, fabric)
         self.validator = preparation.validator(fabric.device)
         self.parts = config.optimizer.accumulate
         self._set_patch(preparation.patch)
@@ -307,7 +306,7 @@ class Trainer:
     def _score(self, evaluation: Evaluation) -> float:
         """Return what the best model is best by, smaller if better."""
         name = self.config.effort.monitor
-        values = {"validation_loss": evaluation.loss, **evaluation.metrics}
+        values = self._values(evaluation)
         if name not in values:
             raise ConfigError(
                 f"There is no metric {name!r} to choose the best model by: choose from "
@@ -315,9 +314,17 @@ class Trainer:
             )
         return values[name] if lower_is_better(name) else -values[name]
 
+    def _values(self, evaluation: Evaluation) -> dict[str, float]:
+        """Return what the best may be best by; by the step, it is the newest."""
+        return {
+            "validation_loss": evaluation.loss,
+            **evaluation.metrics,
+            _NEWEST: float(self.step),
+        }
+
     def _keep(self, evaluation: Evaluation) -> NewBest:
-        values = {"validation_loss": evaluation.loss, **evaluation.metrics}
-        self.best_metrics = values
+        values = self._values(evaluation)
+        self.best_metrics = {k: v for k, v in values.items() if k != _NEWEST}
         if self.run.writes:
             write_best(
                 self.run.package,
@@ -325,7 +332,7 @@ class Trainer:
                 self.learner.kept,
                 self.validator.crops[0].input,
                 self.step,
-                values,
+                self.best_metrics,
             )
         name = self.config.effort.monitor
         return NewBest(self.step, name, values[name], self.run.package)

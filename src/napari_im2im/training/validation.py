@@ -37,10 +37,22 @@ _BAD = (
 """What names of metrics hold that count errors."""
 
 
+def crop_shape(
+    samples: Sequence[Sample], sizes: Mapping[str, SteppedSize | FixedSize]
+) -> tuple[int, ...]:
+    """Return the size ``([z,] y, x)`` of regions to judge by that fit all samples."""
+    axes = tuple(sizes)
+    shape = []
+    for i, axis in enumerate(axes):
+        smallest = min(sample.spatial_shape[i] for sample in samples)
+        usual = min(smallest, _CROP[len(axes)][axis])
+        # A network of fixed size larger than usual gets what it takes.
+        shape.append(largest_size(sizes[axis], usual) or smallest)
+    return tuple(shape)
+
+
 def validation_crops(
-    samples: Sequence[Sample],
-    sizes: Mapping[str, SteppedSize | FixedSize],
-    seed: int,
+    samples: Sequence[Sample], shape: Sequence[int], seed: int
 ) -> list[Sample]:
     """Choose regions of equal size, spread over the samples, that fit the network.
 
@@ -50,18 +62,11 @@ def validation_crops(
     ----------
     samples
         The held-out images.
-    sizes
-        The sizes that the network takes, by spatial axis in order.
+    shape
+        Their size, as `crop_shape` returns it.
     seed
         Draws the regions where there are more than are needed.
     """
-    axes = tuple(sizes)
-    shape = []
-    for i, axis in enumerate(axes):
-        smallest = min(sample.spatial_shape[i] for sample in samples)
-        usual = min(smallest, _CROP[len(axes)][axis])
-        # A network of fixed size larger than usual gets what it takes.
-        shape.append(largest_size(sizes[axis], usual) or smallest)
     crops = [
         sample.crop(tuple(slice(a, a + n) for a, n in zip(corner, shape, strict=True)))
         for sample in samples
@@ -72,7 +77,7 @@ def validation_crops(
             )
         )
     ]
-    order = np.random.default_rng(seed).permutation(len(crops))[: _CROPS[len(axes)]]
+    order = np.random.default_rng(seed).permutation(len(crops))[: _CROPS[len(shape)]]
     return sorted((crops[i] for i in order), key=lambda c: -float(c.target.std()))
 
 

@@ -12,7 +12,7 @@ from lightning_fabric.plugins import MixedPrecision
 from napari_im2im.errors import ConfigError
 from napari_im2im.training.adversarial.config import AdversarialConfig
 from napari_im2im.training.adversarial.discriminators import Discriminators
-from napari_im2im.training.adversarial.learner import AdversarialLearner
+from napari_im2im.training.adversarial.learner import AdversarialLearner, beside_input
 from napari_im2im.training.batches import LearningBatch
 from napari_im2im.training.config import OptimizerConfig
 from napari_im2im.training.losses.images import WeightedLoss
@@ -39,7 +39,7 @@ def learner(weight=1.0, rate=None, precision="32-true", **values):
         OptimizerConfig.model_validate(values),
         adversarial,
         open_fabric(precision),
-        lambda target: target,
+        beside_input(lambda target: target),
     )
 
 
@@ -98,13 +98,13 @@ def test_parts_of_a_batch_count_as_the_whole(parts):
 
 
 def test_pixels_that_do_not_count_are_not_seen():
-    one = learner()
     weight = torch.ones((4, 1, 16, 16))
     weight[..., :8] = 0
     part = batch(weight=weight)
-    seen = one._beside_input(part, part.target)
-    assert (seen[:, 1:, :, :8] == 0).all()
-    assert torch.equal(seen[:, :1], part.input)
+    for images in beside_input(lambda target: target)(part, part.target):
+        (seen,) = images
+        assert (seen[:, 1:, :, :8] == 0).all()
+        assert torch.equal(seen[:, :1], part.input)
 
 
 def test_the_rate_of_the_discriminator_follows_that_of_the_network():

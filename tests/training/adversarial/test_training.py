@@ -4,12 +4,22 @@ from __future__ import annotations
 
 import csv
 import math
+from dataclasses import replace
 
+import numpy as np
 import pytest
 import torch
 from pydantic import ValidationError
 
-from napari_im2im.events import MetricsLogged, NewBest, Progress, TrainingStarted
+from napari_im2im.events import (
+    Message,
+    MetricsLogged,
+    NewBest,
+    Preview,
+    Progress,
+    TrainingStarted,
+)
+from napari_im2im.models.package import load_package
 from napari_im2im.training.config import TrainConfig
 from napari_im2im.training.loop import train_events
 from napari_im2im.training.runs import folder as run_folder
@@ -103,5 +113,88 @@ def test_a_model_is_fine_tuned_against_a_discriminator(pairs, tmp_path):
 
 
 def test_a_discriminator_compares_images_alone():
-    with pytest.raises(ValidationError, match=r"adversarial\.weight goes with the tas"):
+    with pytest.raises(
+        ValidationError, match=r"goes with the tasks image and"
+    ):
         TrainConfig(task="semantic", adversarial={"weight": 1})
+
+
+UNPAIRED = {
+    "task": "unpaired",
+    "adversarial": {"channels": 4},
+    "optimizer": {"ema": 0.8, "learning_rate": 0.005},
+}
+
+
+@pytest.fixture
+def sets(make_pair):
+    """Return inputs and targets of other fields and sizes, as many as there are."""
+    inputs = [make_pair((64, 64), seed=n, name=f"phase {n}")[0] for n in range(3)]
+    targets = [make_pair((48, 80), seed=9 + n, name=f"dna {n}")[1] for n in range(2)]
+    return [*zip(inputs, [*targets, targets[0]], strict=True)]
+
+
+def test_two_sets_of_images_that_do_not_pair(sets, tmp_path):
+    config = TrainConfig.model_validate({**JOB, **UNPAIRED, "output": tmp_path})
+    events = list(train_events(config, sets))
+    started, finished = of(TrainingStarted, events)[0], events[-1]
+    assert (started.training_images, started.validation_images) == (3, 2)
+    assert "phase" in started.validation
+    assert "dna" in started.validation
+    notes = [event.text for event in of(Message, events)]
+    assert any("the newest is kept, a moving average" in note for note in notes)
+    # The newest is kept, whatever was measured.
+    logged = [e for e in of(MetricsLogged, events) if "texture distance" in e.values]
+    assert [e.step for e in of(NewBest, events)] == [e.step for e in logged]
+    losses = [e.values["validation_loss"] for e in logged]
+    assert losses[-1] < losses[0]
+    preview = of(Preview, events)[-1]
+    assert preview.input.mean() < 400
+    assert min(preview.target.min(), preview.prediction.mean()) > 400
+    package = load_package(finished.package)
+    assert package.config["task"] == {"name": "unpaired"}
+    assert package.text.startswith("Translates input into target, learned without")
+    kept = torch.load(finished.package / "weights.pt", weights_only=True)
+    average = checkpoint(finished.run_folder)["average"]
+    name = next(iter(kept))
+    assert torch.equal(kept[name], average[f"module.there.{name}"])
+
+
+def test_all_four_networks_go_on_where_they_were_cut_off(sets, tmp_path, monkeypatch):
+    job = {**JOB, **UNPAIRED, "output": tmp_path}
+    job |= {"optimizer": {"accumulate": 2, "ema": 0.9}}
+    config = TrainConfig.model_validate(job)
+    whole = list(train_events(config, sets))[-1].run_folder
+    run = cut_off_at(13, config, sets, monkeypatch)
+    list(train_events(TrainConfig(resume=run), sets))
+    assert curve(run) == curve(whole)
+    names = ("network", "discriminators", "average")
+    assert_equal_states(checkpoint(run), checkpoint(whole), names)
+
+
+def test_stacks_of_other_channels_without_identity(make_pair, tmp_path):
+    source, _ = make_pair((16, 48, 48), "zyx")
+    _, target = make_pair((20, 48, 48), "zyx", seed=1)
+    both = np.stack([np.asarray(target.data), 9000 - np.asarray(target.data)])
+    target = replace(target, data=both, axes=("channel", "z", "y", "x"))
+    job = {**JOB, **UNPAIRED, "output": tmp_path, "effort": {"steps": 2}}
+    job |= {"patch": {"z": 16, "y": 16, "x": 16}, "spatial_axes": "zyx"}
+    finished = list(train_events(TrainConfig.model_validate(job), [(source, target)]))
+    tensor = load_package(finished[-1].package).outputs[0]
+    assert tensor.axis("channel").size.size == 2
+
+
+@pytest.mark.parametrize(
+    ("values", "cure"),
+    [
+        ({"adversarial": {"weight": 0}}, "set adversarial.weight above 0"),
+        ({"start_from": "model"}, "leave out start_from"),
+        ({"effort": {"patience": 3}}, "name a measure in effort.monitor"),
+        ({"optimizer": {"schedule": "plateau"}}, "name a measure in effort.monitor"),
+        ({"data": {"inputs": ["a"], "cost_maps": ["b"]}}, "leave them out"),
+        ({"loss": {"ssim": 1}}, "has no loss 'ssim'"),
+    ],
+)
+def test_what_does_not_suit_is_refused(values, cure):
+    with pytest.raises(ValidationError, match=cure):
+        TrainConfig.model_validate({"task": "unpaired", **values})

@@ -28,7 +28,8 @@ class TableRow:
     Parameters
     ----------
     inputs
-        One or more files whose channels are read together.
+        One or more files whose channels are read together. None: the targets are
+        images of another set, which belong to no input.
     targets
         The same for the target. None: the target is in the input's own channels,
         or the task needs none.
@@ -69,7 +70,7 @@ class ImageTable:
     unmatched: tuple[Path, ...] = ()
 
 
-def read_table(path: Path) -> ImageTable:
+def read_table(path: Path, *, paired: bool = True) -> ImageTable:
     """Read a CSV file of paths.
 
     Parameters
@@ -79,6 +80,8 @@ def read_table(path: Path) -> ImageTable:
         ``cost_map``, ``split`` (``train``, ``val`` or ``test``) and ``group``.
         Paths start at the folder of the table; several in a cell, with ``;``
         between them, are read together as channels.
+    paired
+        Whether each row needs an input; else it may have a target alone.
 
     Raises
     ------
@@ -103,6 +106,12 @@ def read_table(path: Path) -> ImageTable:
     if not records:
         raise DataError(f"{path.name} has no rows: add a line for each image.")
     rows = [_row(record, path, line) for line, record in enumerate(records, 2)]
+    lonely = [i for i, row in enumerate(rows, 2) if not row.inputs]
+    if paired and lonely:
+        raise DataError(
+            f"Line {lonely[0]} of {path.name} names no input: name one, or remove the "
+            "line."
+        )
     return ImageTable(tuple(rows), f"table {path.name}")
 
 
@@ -123,8 +132,8 @@ def _row(record: Mapping[str, str | None], table: Path, line: int) -> TableRow:
         raise DataError(
             f"{where} names {missing[0]}, which isn't there: correct the path."
         )
-    if not inputs:
-        raise DataError(f"{where} names no input: name one, or remove the line.")
+    if not inputs and not targets:
+        raise DataError(f"{where} names no images: name some, or remove the line.")
     if len(cost_maps) > 1:
         raise DataError(f"{where} names {len(cost_maps)} cost maps: name one.")
     if part and part not in get_args(Part):

@@ -27,7 +27,7 @@ class AdversarialConfig(BaseModel):
     weight: NonNegativeFloat | None = Field(
         None,
         description="Weight of what the discriminator sees, beside the loss, e.g. "
-        "0.01; default: 0.",
+        "0.01; default: 0, in the task unpaired 0.1.",
     )
     loss: AdversarialLossName = Field(
         "least_squares", description="least_squares, bce (the first GANs) or hinge."

@@ -1,7 +1,8 @@
-"""Learning from pairs, and from what tells predictions from targets."""
+"""Learning also from what tells images that were made from real ones."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -9,10 +10,11 @@ from torch import Tensor
 from torch.nn import functional
 
 from napari_im2im.errors import ModelError
+from napari_im2im.training.adversarial.cycle import CycleNetworks
 from napari_im2im.training.learner import Learner
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Mapping
 
     from lightning_fabric import Fabric
 
@@ -21,16 +23,15 @@ if TYPE_CHECKING:
     from napari_im2im.training.batches import LearningBatch
     from napari_im2im.training.config import OptimizerConfig
 
+Compare = Callable[["LearningBatch", Tensor], tuple[list[Tensor], list[Tensor]]]
+
 _BETAS = (0.5, 0.999)
 """Of AdamW: gradients of networks that learn against each other turn quickly
 (Radford et al. 2016, https://arxiv.org/abs/1511.06434)."""
 
 
 class AdversarialLearner(Learner):
-    """Takes a step of a network, then one of the discriminator that judges it.
-
-    The discriminator sees the input beside the target or the prediction, as in
-    pix2pix (Isola et al. 2017, https://doi.org/10.1109/CVPR.2017.632).
+    """Takes a step of a network, then one of the discriminators that judge it.
 
     Parameters
     ----------
@@ -40,8 +41,9 @@ class AdversarialLearner(Learner):
         Optimisers, schedule and weights.
     fabric
         Device and precision.
-    normalised
-        Returns what the network is asked to return for an encoded target.
+    compare
+        Returns for a batch and what the network makes of it what each discriminator
+        compares: real images, and images that were made.
     """
 
     loss_names = ("train_loss", "adversarial_loss", "discriminator_loss")
@@ -53,11 +55,10 @@ class AdversarialLearner(Learner):
         config: OptimizerConfig,
         adversarial: AdversarialConfig,
         fabric: Fabric,
-        normalised: Callable[[Tensor], Tensor],
+        compare: Compare,
     ) -> None:
         super().__init__(network, config, fabric, betas=_BETAS)
-        self.adversarial, self.normalised = adversarial, normalised
-        self.weight = adversarial.weight or 0.0
+        self.weight, self.compare = adversarial.weight or 0.0, compare
         rate = adversarial.learning_rate or config.learning_rate
         self._rates = rate / config.learning_rate
         self.least_size = discriminators.least_size
@@ -70,14 +71,20 @@ class AdversarialLearner(Learner):
         self.judges: Discriminators = discriminators
         self.discriminators, self.second = fabric.setup(discriminators, optimizer)
 
+    @property
+    def kept(self) -> torch.nn.Module:
+        """The network that packages hold; of two the one that makes targets."""
+        network = super().kept
+        return network.there if isinstance(network, CycleNetworks) else network
+
     def learn(self, batch: LearningBatch, loss: torch.nn.Module, parts: int) -> Tensor:
         """Take one step of both.
 
         Returns
         -------
         Tensor
-            The losses of the batch by `loss_names`, still on the device: of the
-            pairs, of what the discriminator sees, and of the discriminator.
+            The losses of the batch by `loss_names`, still on the device: that of
+            the task, what the discriminators see, and their own mistakes.
         """
         self.optimizer.zero_grad()
         total = torch.zeros(len(self.loss_names), device=self.fabric.device)
@@ -109,26 +116,14 @@ class AdversarialLearner(Learner):
         made, without its gradient.
         """
         output = self.network(part.input)
-        real = self._beside_input(part, self.normalised(part.target))
-        made = self._beside_input(part, output)
-        values = torch.stack(
-            [loss(output, part.target, part.weight), self._suspicion([made])]
-        )
-        return values, [real], [made.detach()]
+        real, made = self.compare(part, output)
+        values = [loss(output, part.target, part.weight), self._suspicion(made)]
+        return torch.stack(values), real, [image.detach() for image in made]
 
     def _suspicion(self, made: list[Tensor]) -> Tensor:
         # Without the wrapper for several processes, which waits for gradients.
         with self.fabric.autocast():
             return self.weight * self.judges.suspicion(made)
-
-    def _beside_input(self, part: LearningBatch, image: Tensor) -> Tensor:
-        """Return an image with its input as further channels; 0 what doesn't count."""
-        source = part.input
-        if source.shape[2:] != image.shape[2:]:
-            source = functional.interpolate(source, image.shape[2:])
-        if part.weight is not None:
-            image = image * (part.weight > 0)
-        return torch.cat([source, image], dim=1)
 
     def _follow(self) -> None:
         """Let the learning rate of the discriminators follow the network's."""
@@ -165,3 +160,29 @@ class AdversarialLearner(Learner):
                 "The checkpoint doesn't fit the discriminators of its config: train "
                 "anew."
             ) from error
+
+
+def beside_input(normalised: Callable[[Tensor], Tensor]) -> Compare:
+    """Return what lets a discriminator see the input beside target or prediction.
+
+    So in pix2pix (Isola et al. 2017, https://doi.org/10.1109/CVPR.2017.632). What
+    doesn't count is 0 in both.
+
+    Parameters
+    ----------
+    normalised
+        Returns what the network is asked to return for an encoded target.
+    """
+
+    def compare(
+        part: LearningBatch, output: Tensor
+    ) -> tuple[list[Tensor], list[Tensor]]:
+        source, images = part.input, [normalised(part.target), output]
+        if source.shape[2:] != output.shape[2:]:
+            source = functional.interpolate(source, output.shape[2:])
+        if part.weight is not None:
+            images = [image * (part.weight > 0) for image in images]
+        real, made = (torch.cat([source, image], dim=1) for image in images)
+        return [real], [made]
+
+    return compare

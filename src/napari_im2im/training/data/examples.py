@@ -85,7 +85,7 @@ def collect(pairs: Sequence[Pair | Example], config: TrainConfig) -> ExampleSet:
         If groups can't be told, or too little is left.
     """
     examples = [p if isinstance(p, Example) else Example(*p) for p in pairs]
-    if TASKS[config.task].target == "none":
+    if not TASKS[config.task].paired:
         examples = [replace(example, target=example.input) for example in examples]
     names = [example.name for example in examples]
     groups = _groups(names, [example.group for example in examples], config)
@@ -138,8 +138,15 @@ def find_files(config: TrainConfig) -> ImageTable:
     return table_of_patterns(data.inputs, data.targets, data.cost_maps)
 
 
-def open_examples(config: TrainConfig) -> ExampleSet:
+def open_examples(config: TrainConfig, table: ImageTable | None = None) -> ExampleSet:
     """Open the files of a configuration, without reading their pixels.
+
+    Parameters
+    ----------
+    config
+        The job.
+    table
+        Its files; default: those that `find_files` finds.
 
     Raises
     ------
@@ -148,7 +155,7 @@ def open_examples(config: TrainConfig) -> ExampleSet:
     ImageError
         If a file can't be opened.
     """
-    table = find_files(config)
+    table = table or find_files(config)
     rows = [row for row in table.rows if row.part != "test"]
     test = [row for row in table.rows if row.part == "test"]
     names = [row.inputs[0].as_posix() for row in rows]
@@ -165,7 +172,7 @@ def open_examples(config: TrainConfig) -> ExampleSet:
         count = f"{len(test)} image{'s' if len(test) != 1 else ''}"
         notes.append(text or f"{count} of the test part left alone.")
     opened = _Opened(config)
-    return ExampleSet(tuple(map(opened.example, rows)), tuple(test), tuple(notes))
+    return ExampleSet(tuple(map(opened.example, rows)), tuple(test), notes=tuple(notes))
 
 
 def open_rows(rows: Sequence[TableRow], config: TrainConfig) -> list[Example]:
@@ -197,7 +204,7 @@ class _Opened:
 
     def __init__(self, config: TrainConfig) -> None:
         self._config = config.data
-        self._needs_target = TASKS[config.task].target != "none"
+        self._needs_target = TASKS[config.task].paired
         self._images: dict[tuple[Path, str | None], Image] = {}
 
     def example(self, row: TableRow) -> Example:

@@ -43,6 +43,7 @@ _LEAST_MEASURED = 2**20
 """Images of so many pixels a channel are measured in full, however many there are."""
 
 _READERS = 4
+_NAMED_AT_MOST = 3
 
 
 @dataclass(frozen=True)
@@ -103,9 +104,7 @@ def load_samples(
     loaded = []
     for example, group in zip(examples, jobs, strict=True):
         found = {role: arrays[_key(job)] for role, job in group.items()}
-        if TASKS[config.task].target != "none" and _equal(
-            found["input"], found["target"]
-        ):
+        if TASKS[config.task].paired and _equal(found["input"], found["target"]):
             raise DataError(
                 f"The input {example.input.name} and its target {example.target.name} "
                 "are the same image, so there is nothing to learn: choose another "
@@ -131,7 +130,7 @@ def _jobs(example: Example, layout: Layout, config: TrainConfig) -> dict[Role, _
     for role in roles:
         image: Image = getattr(example, role)
         chosen = getattr(config.data, f"{role}_channels")
-        if TASKS[config.task].target == "none":
+        if not TASKS[config.task].paired:
             chosen = config.data.input_channels
         if chosen is not None and "channel" in image.axes:
             image = image.select("channel", chosen)
@@ -321,6 +320,25 @@ def _equal(one: np.ndarray, other: np.ndarray) -> bool:
     )
 
 
+def constant_inputs(loaded: Sequence[Sequence[Sample]]) -> list[str]:
+    """Name the images whose input has one value in all pixels, in a sentence."""
+    names = [
+        samples[0].name
+        for samples in loaded
+        if all(
+            _constant([sample.input for sample in samples], channel)
+            for channel in range(len(samples[0].input))
+        )
+    ]
+    if not names:
+        return []
+    shown = ", ".join(names[:_NAMED_AT_MOST]) + ", …" * (len(names) > _NAMED_AT_MOST)
+    return [
+        "Nothing can be learned from inputs with the same value in every pixel: leave "
+        f"them out ({shown})."
+    ]
+
+
 def _check_loaded(
     examples: Sequence[Example], loaded: Sequence[Sequence[Sample]]
 ) -> None:
@@ -332,10 +350,11 @@ def _check_loaded(
         )
     arrays = [sample.input for sample in samples]
     if all(_constant(arrays, channel) for channel in range(len(arrays[0]))):
-        name = "" if len(examples) > 1 else f" {examples[0].input.name}"
+        others = ", like all others," if len(examples) > 1 else ""
         raise DataError(
-            f"The input{name} has the same value, {arrays[0].flat[0]:g}, in every "
-            "pixel, so there is nothing to learn: choose another input."
+            f"The input {examples[0].input.name}{others} has the same value, "
+            f"{arrays[0].flat[0]:g}, in every pixel, so there is nothing to learn: "
+            "choose another input."
         )
 
 

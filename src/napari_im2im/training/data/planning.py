@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections import Counter
 from typing import TYPE_CHECKING
 
-from napari_im2im.errors import DataError
+from napari_im2im.errors import ConfigError, DataError
 from napari_im2im.training.data.samples import Layout
 from napari_im2im.training.tasks.catalogue import TASKS
 from napari_im2im.training.tasks.label_images import check_label_image
@@ -37,6 +37,8 @@ def plan_layout(examples: Sequence[Example], config: TrainConfig) -> Layout:
     ------
     DataError
         If the pairs don't make a training set, in one sentence with the cure.
+    ConfigError
+        If the patch has other axes.
     """
     if not examples:
         raise DataError(
@@ -44,10 +46,19 @@ def plan_layout(examples: Sequence[Example], config: TrainConfig) -> Layout:
         )
     first = examples[0]
     spatial_axes = _spatial_axes(examples, config)
+    if config.patch is not None and set(config.patch) != set(spatial_axes):
+        raise ConfigError(
+            f"The patch names the axes {', '.join(config.patch)}, but the network has "
+            f"{', '.join(spatial_axes)}: give a size for each of them."
+        )
+    # Without pairs each plane is an image, as it is where both have planes.
     folded = frozenset(
         role
         for role, image, other in _roles(first)
-        if "z" not in spatial_axes and "z" in _long(image) and "z" not in _long(other)
+        if TASKS[config.task].paired
+        and "z" not in spatial_axes
+        and "z" in _long(image)
+        and "z" not in _long(other)
     )
     for example in examples:
         _check(example, spatial_axes, folded, config)
@@ -109,6 +120,7 @@ def _check(
         _check_image(image, role, config)
     if TASKS[config.task].target != "none":
         _check_same(example, config)
+    if TASKS[config.task].paired:
         _check_sizes(example, spatial_axes, folded, config)
     if example.cost_map is not None:
         check_cost_map(example.cost_map, example.target, folded)
@@ -176,7 +188,7 @@ def _enlargement(
     examples: Sequence[Example], spatial_axes: tuple[str, ...], config: TrainConfig
 ) -> dict[str, int]:
     """Return how many times as many pixels all targets have, where they have more."""
-    if TASKS[config.task].target != "image":
+    if TASKS[config.task].target != "image" or not TASKS[config.task].paired:
         return {}
     factors = [
         {a: e.target.sizes[a] // e.input.sizes[a] for a in spatial_axes}

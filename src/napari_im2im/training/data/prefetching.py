@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
     from napari_im2im.training.data.samples import Sample
     from napari_im2im.training.data.sampling import Batch, PatchSampler
+    from napari_im2im.training.data.unpaired import UnpairedSampler
 
 _AHEAD = 4
 """Batches that are ready before they are asked for."""
@@ -36,7 +37,7 @@ class Prefetcher:
         What draws them; batch n is the same whoever asks for it, and when.
     """
 
-    def __init__(self, sampler: PatchSampler) -> None:
+    def __init__(self, sampler: PatchSampler | UnpairedSampler) -> None:
         self.sampler = sampler
         self._pool = ThreadPoolExecutor(1, thread_name_prefix="im2im-patches")
         self._coming: dict[int, Future[Batch]] = {}
@@ -55,7 +56,7 @@ class Prefetcher:
 class _Drawer:
     """Draws batches, and gives back the memory of mapped files now and then."""
 
-    def __init__(self, sampler: PatchSampler) -> None:
+    def __init__(self, sampler: PatchSampler | UnpairedSampler) -> None:
         self._sampler = sampler
         # Several samples may lie in one file.
         self._mapped = {id(a._mmap): a for a in _mapped(sampler.samples)}  # type: ignore[attr-defined]

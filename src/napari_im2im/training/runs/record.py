@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -17,11 +18,13 @@ from napari_im2im.training.runs.summary import as_table, by_part, network_layers
 from napari_im2im.training.tasks.catalogue import TASKS
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from pathlib import Path
 
     import torch
 
     from napari_im2im.events import Event
+    from napari_im2im.training.data.samples import Sample
     from napari_im2im.training.preparation import Preparation
     from napari_im2im.training.runs.folder import RunFolder
     from napari_im2im.training.runs.summary import Layer
@@ -70,9 +73,11 @@ class RunRecord:
         """Draw what a patch looks like after augmentation, where it changes."""
         config = augmentation_of(preparation.config.augmentation)
         sample = preparation.split.training[0]
-        sides = zip(sample.spatial_shape, preparation.patch.values(), strict=True)
-        middle = [slice((size - n) // 2, (size + n) // 2) for size, n in sides]
-        patch = sample.crop(tuple(middle))
+        shape = tuple(preparation.patch.values())
+        patch = _middle(sample, shape)
+        if preparation.others is not None:
+            other = _middle(preparation.others.training[0], shape)
+            patch = replace(patch, target=other.target)
         labels = TASKS[preparation.config.task].target == "labels"
         varied = variations(patch, config, _VARIATIONS, labels=labels)
         rows = [[Panel("input", grey(_plane(patch.input, 0)))]]
@@ -124,6 +129,14 @@ class RunRecord:
                 str(folder), purge_step=self._step or None, max_queue=_MOST_VALUES
             )
         return self._curves
+
+
+def _middle(sample: Sample, shape: Sequence[int]) -> Sample:
+    sides = zip(sample.spatial_shape, shape, strict=True)
+    corners = [(size - n) // 2 for size, n in sides]
+    return sample.crop(
+        tuple(slice(a, a + n) for a, n in zip(corners, shape, strict=True))
+    )
 
 
 def preview_panels(event: Preview) -> list[list[Panel]]:

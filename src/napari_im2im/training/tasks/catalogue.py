@@ -10,7 +10,13 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 TaskName = Literal[
-    "image", "semantic", "instances", "embedding", "noise2void", "masked"
+    "image",
+    "unpaired",
+    "semantic",
+    "instances",
+    "embedding",
+    "noise2void",
+    "masked",
 ]
 TargetKind = Literal["image", "labels", "none"]
 ImageLossName = Literal[
@@ -54,6 +60,8 @@ class TaskInfo:
         Names that `TrainConfig.loss` may use.
     default_loss
         Weight by name, where the config names no loss.
+    paired
+        Whether each input belongs to a target of its own.
     """
 
     title: str
@@ -61,6 +69,7 @@ class TaskInfo:
     target: TargetKind
     losses: tuple[str, ...]
     default_loss: Mapping[str, float]
+    paired: bool = True
 
 
 TASKS: Mapping[str, TaskInfo] = MappingProxyType(
@@ -71,6 +80,14 @@ TASKS: Mapping[str, TaskInfo] = MappingProxyType(
             target="image",
             losses=get_args(ImageLossName),
             default_loss=MappingProxyType({"l1": 1.0}),
+        ),
+        "unpaired": TaskInfo(
+            title="Translate without pairs",
+            text="Makes images look like those of another set, of other fields.",
+            target="image",
+            losses=("l1", "mse", "charbonnier"),
+            default_loss=MappingProxyType({"l1": 1.0}),
+            paired=False,
         ),
         "semantic": TaskInfo(
             title="Segment",
@@ -103,6 +120,7 @@ TASKS: Mapping[str, TaskInfo] = MappingProxyType(
             target="none",
             losses=("l1", "mse", "charbonnier"),
             default_loss=MappingProxyType({"mse": 1.0}),
+            paired=False,
         ),
         "masked": TaskInfo(
             title="Pretrain without a target",
@@ -111,6 +129,7 @@ TASKS: Mapping[str, TaskInfo] = MappingProxyType(
             target="none",
             losses=("l1", "mse", "charbonnier"),
             default_loss=MappingProxyType({"l1": 1.0}),
+            paired=False,
         ),
     }
 )

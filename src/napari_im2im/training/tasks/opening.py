@@ -9,6 +9,7 @@ from napari_im2im.training.tasks.masked import MaskedTask
 from napari_im2im.training.tasks.noise2void import Noise2VoidTask
 from napari_im2im.training.tasks.objects import EmbeddingTask, InstancesTask
 from napari_im2im.training.tasks.semantic import SemanticTask
+from napari_im2im.training.tasks.unpaired import UnpairedTask
 
 if TYPE_CHECKING:
     from napari_im2im.training.config import TrainConfig
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
 
 _CLASSES: dict[str, type[Task]] = {
     "image": ImageTask,
+    "unpaired": UnpairedTask,
     "semantic": SemanticTask,
     "instances": InstancesTask,
     "embedding": EmbeddingTask,
