@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from pathlib import Path
 
-_PARTS: Mapping[str, Part] = {
+PARTS: Mapping[str, Part] = {
     "train": "train",
     "training": "train",
     "val": "val",
@@ -80,14 +80,14 @@ def recognise_folder(
         If the folder can't be read, holds no images, or leaves open what is learned
         from what.
     """
-    folders, files = _contents(folder)
-    parts = {_PARTS[f.name.lower()]: f for f in folders if f.name.lower() in _PARTS}
+    folders, files = folders_and_images(folder)
+    parts = {PARTS[f.name.lower()]: f for f in folders if f.name.lower() in PARTS}
     if not is_plain_folder(folder):
         return _zarr_table([folder], f"OME-Zarr {folder.name}", target)
     if "train" in parts:
         return _parts_table(parts, target, kinds)
     if target == "none":
-        everything = files or [f for one in folders for f in _contents(one)[1]]
+        everything = files or [f for one in folders for f in folders_and_images(one)[1]]
         return _targetless(everything, folder)
     by_role = _folders_by_role(folders, target)
     if by_role is not None:
@@ -105,18 +105,18 @@ def kinds_in(folder: Path, target: TargetKind = "image") -> list[Kind]:
     Empty where sub-folders say what is what, or the folder can't be read.
     """
     try:
-        folders, files = _contents(folder)
+        folders, files = folders_and_images(folder)
     except DataError:
         return []
     for inner in folders:
-        if _PARTS.get(inner.name.lower()) == "train":
+        if PARTS.get(inner.name.lower()) == "train":
             return kinds_in(inner, target)
     if not files and len(folders) == 1:
         return kinds_in(folders[0], target)
     return find_kinds(files, target)
 
 
-def _contents(folder: Path) -> tuple[list[Path], list[Path]]:
+def folders_and_images(folder: Path) -> tuple[list[Path], list[Path]]:
     """Return the sub-folders and the images of a folder, in natural order."""
     try:
         # A folder that is a Zarr store is an image, and lists nothing.
@@ -144,7 +144,7 @@ def _parts_table(
 ) -> ImageTable:
     """Join the tables of train, val and test."""
     tables, notes = {}, []
-    for part, path in sorted(parts.items(), key=lambda p: [*_PARTS].index(p[0])):
+    for part, path in sorted(parts.items(), key=lambda p: [*PARTS].index(p[0])):
         try:
             tables[part] = recognise_folder(path, target, kinds)
         except DataError as error:
@@ -191,10 +191,10 @@ def _folders_by_role(
 
 def _folders_table(source: Path, goal: Path, cost_map: Path | None) -> ImageTable:
     layout = f"folders {_listed([f.name for f in (source, goal, cost_map) if f])}"
-    folders, files = _contents(source)
+    folders, files = folders_and_images(source)
     if folders and not files:
         return _samples_table(source, goal, layout)
-    targets = _contents(goal)[1]
+    targets = folders_and_images(goal)[1]
     matches = match_files(files, targets)
     if not matches.pairs:
         raise DataError(
@@ -205,7 +205,7 @@ def _folders_table(source: Path, goal: Path, cost_map: Path | None) -> ImageTabl
     rows = [TableRow((one,), (other,)) for one, other in matches.pairs]
     unmatched = matches.alone
     if cost_map is not None:
-        cost_files = _contents(cost_map)[1]
+        cost_files = folders_and_images(cost_map)[1]
         costs = match_files(files, cost_files)
         rows, cost_notes, alone = _with_cost_maps(rows, cost_files, costs)
         notes += cost_notes
@@ -239,13 +239,17 @@ def _with_cost_maps(
 def _samples_table(source: Path, goal: Path, layout: str) -> ImageTable:
     """Pair folders of one target and one or more inputs for each sample."""
     inputs, targets = (
-        {path.name: path for path in _contents(side)[0]} for side in (source, goal)
+        {path.name: path for path in folders_and_images(side)[0]}
+        for side in (source, goal)
     )
     alone = [path for name, path in inputs.items() if name not in targets]
     alone += [path for name, path in targets.items() if name not in inputs]
     rows, notes = [], []
     for name in (name for name in inputs if name in targets):
-        sources, goals = _contents(inputs[name])[1], _contents(targets[name])[1]
+        sources, goals = (
+            folders_and_images(inputs[name])[1],
+            folders_and_images(targets[name])[1],
+        )
         if len(goals) == 1:
             pairs = [(path, goals[0]) for path in sources]
         else:
