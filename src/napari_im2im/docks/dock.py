@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     from napari_im2im.docks.advice import Fix
 
-_LABEL = QSize(66, 26)
+_LABEL = QSize(72, 26)
 """Size of a label, so that the forms of a dock line up."""
 
 _DELAY = 200
