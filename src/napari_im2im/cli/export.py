@@ -38,9 +38,11 @@ class Export(BaseModel):
         default_factory=lambda: ["torchscript", "onnx"],
         description="Weights formats to add.",
     )
-    architecture: Literal["library", "source"] = Field(
-        "library",
-        description="Let MONAI build the network, or a source file in the package.",
+    architecture: Literal["auto", "source", "library"] = Field(
+        "auto",
+        description="source: a file in the package builds the network with PyTorch "
+        "alone, as BiaPy and ilastik need; library: MONAI does; auto: the file where "
+        "there is one.",
     )
     overwrite: bool = Field(False, description="Replace the zip if it exists.")
     trust: list[str] = Field(

@@ -140,17 +140,12 @@ def environment(*libraries: str) -> dict[str, Any]:
         Installed distributions that it needs, in their present version or newer.
     """
     names = {"torch": "pytorch"}
+    needed = [f"{names.get(name, name)}>={base_version(name)}" for name in libraries]
     return {
         "name": "model",
         "channels": ["conda-forge", "nodefaults"],
-        "dependencies": [
-            *(
-                f"conda-forge::{names.get(name, name)}>={base_version(name)}"
-                for name in libraries
-            ),
-            "conda-forge::bioimageio.core>=0.11",
-            "pip",
-        ],
+        # Plain names: BiaPy takes one with its channel for a library it doesn't have.
+        "dependencies": [*needed, "bioimageio.core>=0.11", "pip"],
     }
 
 

@@ -11,11 +11,16 @@ import pytest
 import yaml
 from PIL import Image as Picture
 
+from biapy_rules import why_biapy_refuses
 from napari_im2im.errors import ConfigError, ImageError, ModelError
 from napari_im2im.models.conversion import write_formats
 from napari_im2im.models.networks import NetworkConfig
 from napari_im2im.models.package import load_package
 from napari_im2im.models.writing import write_package
+from napari_im2im.training.config import TrainConfig
+from napari_im2im.training.data.samples import Layout
+from napari_im2im.training.tasks.catalogue import TASKS
+from napari_im2im.training.tasks.opening import open_task
 from napari_im2im.zoo.export import (
     Checked,
     ExportConfig,
@@ -23,7 +28,8 @@ from napari_im2im.zoo.export import (
     export_events,
     job,
 )
-from napari_im2im.zoo.export.drafts import remembered
+from napari_im2im.zoo.export.drafts import remembered, suggest_metadata
+from napari_im2im.zoo.export.staging import limit_batch
 from packages import tiny_content, write_tiny_package
 
 if TYPE_CHECKING:
@@ -48,6 +54,13 @@ RUN = {
     },
     "metrics": {"pcc": 0.9},
 }
+
+
+@pytest.fixture
+def _no_checks(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Leave out the checks that take long."""
+    for check in ("core_events", "engine_events"):
+        monkeypatch.setattr(job, check, lambda *_: iter(()))
 
 
 @pytest.fixture
@@ -77,7 +90,11 @@ def test_an_export_passes_all_checks(
 ) -> None:
     content = replace(tiny_content(axes, *channels, halo=0), config=RUN)
     model = write_package(tmp_path / "run" / "model", content)
-    events = export(model.parent, tmp_path / "out.zip", formats=added)
+    tags = ["image-to-image", f"{len(axes)}d"]
+    metadata = {**METADATA, "tags": tags}
+    events = export(
+        model.parent, tmp_path / "out.zip", formats=added, metadata=metadata
+    )
     found = verdicts(events)
     # No halo is written down, which random weights would need.
     assert {name for name, verdict in found.items() if verdict != "passed"} <= {
@@ -89,9 +106,13 @@ def test_an_export_passes_all_checks(
     assert formats(events) == {"pytorch_state_dict", *added}
     package = load_package(tmp_path / "out.zip")
     assert package.name == METADATA["name"]
+    source = package.weights["pytorch_state_dict"].architecture
+    assert source is not None
+    # Without being asked: BiaPy and ilastik don't bring MONAI.
+    assert source.source == "basic_unet.py"
     assert_no_private_folder(tmp_path / "out.zip")
     check_cover(tmp_path / "out.zip")
-    check_biapy(tmp_path / "out.zip")
+    assert why_biapy_refuses(tmp_path / "out.zip") == ""
     assert remembered()["authors"][0]["name"] == "Ada Lovelace"
 
 
@@ -124,24 +145,27 @@ def check_cover(archive: Path) -> None:
     assert 1.9 < width / height < 2.2
 
 
-def check_biapy(archive: Path) -> None:
-    """Follow the rules by which BiaPy accepts a model."""
-    content = description(archive)
-    (tensor,) = content["inputs"]
-    axes = "".join(axis["id"][0] for axis in tensor["axes"])
-    assert axes in ("bcyx", "bczyx")
-    steps = [s["id"] for s in tensor["preprocessing"] if s["id"] != "ensure_dtype"]
-    allowed = {
-        "zero_mean_unit_variance",
-        "fixed_zero_mean_unit_variance",
-        "scale_range",
-        "scale_linear",
-    }
-    assert len(steps) <= 1
-    assert set(steps) <= allowed
-    architecture = content["weights"]["pytorch_state_dict"]["architecture"]
-    assert "postprocessing" not in architecture["kwargs"]
-    assert "image-to-image" in content["tags"]
+@pytest.mark.usefixtures("_no_checks")
+@pytest.mark.parametrize("task", TASKS)
+@pytest.mark.parametrize("axes", [("y", "x"), ("z", "y", "x")], ids=["2D", "3D"])
+def test_biapy_accepts_what_training_wrote(
+    tmp_path: Path, task: str, axes: tuple[str, ...]
+) -> None:
+    config = TrainConfig(task=task).completed()
+    tags = open_task(config, Layout(axes, ("a", "b"), ("c",))).tags
+    content = replace(tiny_content(axes, 2, 3), config=RUN, tags=tags)
+    model = write_package(tmp_path / "model", content)
+    metadata = {key: value for key, value in METADATA.items() if key != "tags"}
+    draft = suggest_metadata(load_package(model)) | metadata
+    export(model, tmp_path / "out.zip", formats=[], metadata=draft)
+    assert why_biapy_refuses(tmp_path / "out.zip") == ""
+
+
+@pytest.mark.usefixtures("_no_checks")
+def test_biapy_has_no_monai(tmp_path: Path) -> None:
+    model = write_package(tmp_path / "model", replace(tiny_content(), config=RUN))
+    export(model, tmp_path / "out.zip", formats=[], architecture="library")
+    assert why_biapy_refuses(tmp_path / "out.zip") == "it doesn't have monai, einops"
 
 
 @pytest.mark.usefixtures("_in_process")
@@ -158,11 +182,8 @@ def test_the_network_may_come_as_a_file(tmp_path: Path) -> None:
     assert verdicts(events)["bioimageio.core runs pytorch_state_dict"] == "passed"
 
 
-def test_a_network_without_a_file_says_why(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    for check in ("core_events", "engine_events"):
-        monkeypatch.setattr(job, check, lambda *_: iter(()))
+@pytest.mark.usefixtures("_no_checks")
+def test_a_network_without_a_file_says_why(tmp_path: Path) -> None:
     small = NetworkConfig(name="SegResNet", kwargs={"init_filters": 4})
     model = write_tiny_package(tmp_path / "model", config=small)
     events = export(model, tmp_path / "out.zip", formats=[], architecture="source")
@@ -172,18 +193,38 @@ def test_a_network_without_a_file_says_why(
     assert entry["architecture"]["import_from"] == "monai.networks.nets"
 
 
-@pytest.mark.usefixtures("_in_process")
-def test_the_same_export_gives_the_same_bytes(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    # The checks write nothing, and take long.
-    for check in ("core_events", "engine_events"):
-        monkeypatch.setattr(job, check, lambda *_: iter(()))
+@pytest.mark.usefixtures("_in_process", "_no_checks")
+def test_the_same_export_gives_the_same_bytes(tmp_path: Path) -> None:
     model = write_tiny_package(tmp_path / "model")
     for name in ("one.zip", "two.zip"):
         export(model, tmp_path / name, formats=["onnx"])
     one, two = ((tmp_path / name).read_bytes() for name in ("one.zip", "two.zip"))
     assert one == two
+
+
+@pytest.mark.parametrize(("batch", "size"), [(1, 1), ("batch", None)])
+def test_a_model_that_takes_one_image_at_a_time_says_so(
+    tmp_path: Path, batch: int | str, size: int | None
+) -> None:
+    from onnx import TensorProto, helper, save
+
+    shape = [batch, 1, 8, 8]
+    ends = [
+        helper.make_tensor_value_info(name, TensorProto.FLOAT, shape) for name in "xy"
+    ]
+    node = helper.make_node("Identity", ["x"], ["y"])
+    graph = helper.make_graph([node], "same", ends[:1], ends[1:])
+    opset = helper.make_opsetid("", 18)
+    save(helper.make_model(graph, opset_imports=[opset]), tmp_path / "weights.onnx")
+    axes = [{"type": "batch", "id": "batch"}, {"type": "channel", "id": "channel"}]
+    described: dict[str, Any] = {
+        "weights": {"onnx": {"source": "weights.onnx"}},
+        "inputs": [{"axes": axes}],
+        "outputs": [{"axes": [dict(axis) for axis in axes]}],
+    }
+    limit_batch(described, tmp_path)
+    for tensor in (*described["inputs"], *described["outputs"]):
+        assert tensor["axes"][0].get("size") == size
 
 
 def test_nothing_is_replaced_unasked(tmp_path: Path) -> None:

@@ -133,7 +133,9 @@ class ExportWidget(Dock):
         errors = self.form.show_errors()
         output = Path(self.output.text())
         if errors:
-            field = next(iter(errors)).partition(".")[0].replace("_", " ")
+            wrong = {key.partition(".")[0] for key in errors}
+            field = next(name for name in self.form.fields if name in wrong)
+            field = field.replace("_", " ")
             count = f" ({len(errors)} fields to go)" if len(errors) > 1 else ""
             advice = Advice(f"complete the field {field}{count}.", "stop")
         elif output.suffix.lower() != ".zip":

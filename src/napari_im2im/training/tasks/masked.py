@@ -100,7 +100,7 @@ class MaskedTask(HidingTask):
     @property
     def tags(self) -> tuple[str, ...]:
         """Tags by which other software knows a pretrained network."""
-        return ("pretraining", "self-supervised-learning")
+        return ("pretraining", "self-supervision")
 
     @property
     def judges_examined(self) -> bool:

@@ -67,9 +67,14 @@ def completeness(described: Mapping[str, Any], folder: Path) -> float:
 
 
 def core_events(
-    built: ModelDescr, package: ModelPackage, trusted: Collection[str]
+    built: ModelDescr,
+    package: ModelPackage,
+    trusted: Collection[str],
+    own: Collection[str] = (),
 ) -> Generator[Event]:
     """Let bioimageio.core reproduce the test tensors with each weights format.
+
+    ``own`` are the formats that the model had before the export.
 
     Yields
     ------
@@ -107,9 +112,14 @@ def core_events(
         if problems:
             text = f"{weights_format}: {problems[0][:300]}"
             yield Checked(name, "failed", text)
+            cure = (
+                "The model came with it: export another version of the model."
+                if weights_format in own
+                else "Leave this format out."
+            )
             raise ModelError(
-                f"bioimageio.core can't reproduce the test image with {text}. Leave "
-                "this format out, or export again after training."
+                "bioimageio.core can't reproduce the test image with "
+                f"{text.rstrip('.')}. {cure}"
             )
         yield Checked(name, "passed", "Reproduces the test image, and other sizes.")
 

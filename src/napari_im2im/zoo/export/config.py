@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from napari_im2im.zoo.metadata import Metadata
 
 Format = Literal["torchscript", "onnx"]
-Architecture = Literal["library", "source"]
+Architecture = Literal["auto", "source", "library"]
 
 
 class ExportConfig(BaseModel):
@@ -25,8 +25,9 @@ class ExportConfig(BaseModel):
         ("torchscript", "onnx"), description="Weights to add to those that are there."
     )
     architecture: Architecture = Field(
-        "library",
-        description="How the state dict's network is built again: 'library' imports "
-        "MONAI's class, 'source' adds one readable file that needs PyTorch alone.",
+        "auto",
+        description="How the state dict's network is built again: 'source' adds one "
+        "readable file that needs PyTorch alone, which BiaPy and ilastik can load, "
+        "'library' imports MONAI's class, 'auto' takes the file where there is one.",
     )
     overwrite: bool = False

@@ -30,6 +30,7 @@ from napari_im2im.zoo.export.staging import (
     apply_metadata,
     check_is_publishable,
     copy_files,
+    limit_batch,
     write_description,
 )
 from napari_im2im.zoo.metadata import advice
@@ -89,13 +90,16 @@ def export_events(
         described = copy_files(package, folder)
         apply_metadata(described, config.metadata, package, folder)
         add_samples(described, package, folder)
+        limit_batch(described, folder)
         yield from _weights_events(config, package, described, folder, trusted)
-        if config.architecture == "source":
+        if config.architecture == "source" or (
+            config.architecture == "auto" and _is_ours(package)
+        ):
             yield from _source_events(package, described, folder)
         built = yield from format_events(described, folder)
         write_description(described, folder)
         staged = load_package(folder)
-        yield from core_events(built, staged, trusted)
+        yield from core_events(built, staged, trusted, package.weights)
         yield from engine_events(staged, trusted)
         share = completeness(described, folder)
         yield Checked("Metadata", "passed", f"{share:.0%} of all fields are filled in.")
@@ -159,6 +163,15 @@ def _people_events(metadata: Metadata) -> Generator[Event]:
         yield Checked("GitHub names", "warning", text)
 
 
+def _is_ours(package: ModelPackage) -> bool:
+    """Return whether training wrote it, with a network of a library."""
+    entry = package.weights.get("pytorch_state_dict")
+    architecture = entry.architecture if entry is not None else None
+    return bool(package.config) and (
+        architecture is not None and architecture.source is None
+    )
+
+
 def _source_events(
     package: ModelPackage, described: dict[str, Any], folder: Path
 ) -> Generator[Event]:
@@ -167,7 +180,11 @@ def _source_events(
     try:
         file = add_source(described, package, folder)
     except ModelError as error:
-        yield Checked(name, "warning", f"Left out: {error}")
+        yield Checked(
+            name,
+            "warning",
+            f"Left out: {error} Programs without MONAI run the other weights.",
+        )
         return
     yield Checked(name, "passed", f"{file} builds it with PyTorch alone.")
 

@@ -139,6 +139,32 @@ def add_weights(
         }
 
 
+def limit_batch(described: dict[str, Any], folder: Path) -> None:
+    """Say that one image goes in at a time where the ONNX weights take no more.
+
+    Descriptions of format 0.4 had a place for that which 0.5 doesn't take over.
+    """
+    import onnx
+
+    entry = described["weights"].get("onnx")
+    if entry is None:
+        return
+    graph = onnx.load(folder / entry["source"], load_external_data=False).graph
+    weights = {array.name for array in graph.initializer}
+    # 0 stands for a size that the graph leaves open.
+    sizes = {
+        tensor.type.tensor_type.shape.dim[0].dim_value
+        for tensor in graph.input
+        if tensor.name not in weights
+    }
+    if sizes != {1}:
+        return
+    for tensor in (*described["inputs"], *described["outputs"]):
+        for axis in tensor["axes"]:
+            if axis["type"] == "batch":
+                axis["size"] = 1
+
+
 def add_source(described: dict[str, Any], package: ModelPackage, folder: Path) -> str:
     """Let the state dict's network be built by a file instead of a library.
 
