@@ -2,11 +2,14 @@
 
     python benchmarks/finetuning.py DATA/mc2d-u2os-fkhr-dna --parent MODEL
     python benchmarks/finetuning.py DATA/mc2d-u2os-fkhr-dna --wells 4 6 7
+    python benchmarks/finetuning.py DATA/mc2d-u2os-fkhr-dna --wells 4 6 7 --pretrain 300
 
 FKHR-GFP to DNA (BBBC013), scored on the last 3 wells, which no training sees. The
 parent is MODEL, a package such as the bundled one, or a model of the wells 0, 1, 2, 3
-and 5, trained first. For each number of steps the same network learns from the
-parent's weights and from scratch, from the same images and patches.
+and 5, trained first, or with ``--pretrain`` a network that has learned so many steps to
+fill hidden blocks of the inputs of the first 8 wells. For each number of steps the same
+network learns from the parent's weights and from scratch, from the same images and
+patches.
 """
 
 from __future__ import annotations
@@ -91,6 +94,7 @@ def main() -> None:
     parser.add_argument("data", type=Path, help="folder of the images")
     parser.add_argument("--parent", type=Path, help="package; default: trained first")
     parser.add_argument("--parent-steps", type=int, default=200)
+    parser.add_argument("--pretrain", type=int, help="steps on inputs alone")
     parser.add_argument("--wells", type=int, nargs="+", default=list(range(8)))
     parser.add_argument("--steps", type=int, nargs="+", default=[40, 80])
     parser.add_argument("--validation", type=float, default=0.25, help="part held out")
@@ -103,12 +107,15 @@ def main() -> None:
     chosen = [pairs[number] for number in options.wells]
     span = float(np.ptp(np.concatenate([read(t).ravel() for _, t in pairs])))
     parent = options.parent
-    if parent is None:
+    if options.pretrain:
+        alone = [(source, source) for source, _ in pairs]
+        parent, _ = train("pretrained", alone, options.pretrain, options, task="masked")
+    elif parent is None:
         others = [pairs[number] for number in PARENT_WELLS]
         parent, _ = train("parent", others, options.parent_steps, options)
         print(parent, flush=True)
     print("| | PCC | SSIM | mean absolute error |\n|---|---|---|---|")
-    if options.only != "scratch":
+    if options.only != "scratch" and not options.pretrain:
         print(row("parent as it is", parent, testing, span), flush=True)
     starts = {"parent": {"start_from": parent}, "scratch": {}}
     for name, start in starts.items():
