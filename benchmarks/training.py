@@ -9,16 +9,16 @@ steps by turns in one process, a block of each contender in each round; the rati
 bare loop is the median of the rounds' ratios. On a CPU the seconds are those of all
 threads, so that a busy computer does no harm. The bare loop has its batches as
 normalised tensors in memory. Validations, packages and checkpoints are not in the
-steps. CAREamics has its own U-Net, whose bare loop would be another. ``share``: what
-making a batch (patches, augmentation, normalisation) adds to learning it. ``start``:
-from a config and files to the first step.
+steps. CAREamics and BiaPy have a U-Net of their own, each beside a bare loop of it.
+``share``: what making a batch (patches, augmentation, normalisation) adds to learning
+it. ``start``: from a config and files to the first step.
 """
 
 from __future__ import annotations
 
 import argparse
+import os
 import tempfile
-import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -27,6 +27,7 @@ from typing import Any
 import numpy as np
 import tifffile
 import torch
+from training_peers import PEERS, Turn
 
 from napari_im2im.events import MetricsLogged, Progress
 from napari_im2im.images.image import Image
@@ -41,7 +42,6 @@ from napari_im2im.training.trainer import Trainer
 SHAPES = {2: (512, 512), 3: (32, 160, 160)}
 PATCHES = {2: {"y": 128, "x": 128}, 3: {"z": 16, "y": 64, "x": 64}}
 AXES = {2: ("y", "x"), 3: ("z", "y", "x")}
-BATCH = 8
 IMAGES = 16
 WARM = 3
 """Steps before the first that counts."""
@@ -70,7 +70,7 @@ def config(options: argparse.Namespace, **values: Any) -> TrainConfig:
             "output": tempfile.mkdtemp(),
             "spatial_axes": "".join(AXES[options.dimensions]),
             "patch": PATCHES[options.dimensions],
-            "batch_size": BATCH,
+            "batch_size": options.batch,
             "augmentation": options.augmentation,
             "effort": {"steps": 100_000},
             "device": options.device,
@@ -129,19 +129,24 @@ def learn(
     optimizer.step()
 
 
-def bare(options: argparse.Namespace) -> Iterator[float]:
+def bare(
+    options: argparse.Namespace, model: torch.nn.Module | None = None
+) -> Iterator[float]:
     random = np.random.default_rng(0)
     patch = tuple(PATCHES[options.dimensions].values())
     batches = [
         tuple(
-            laid_out(torch.from_numpy(random.normal(size=(BATCH, 1, *patch))), options)
+            torch.from_numpy(random.normal(size=(options.batch, 1, *patch)))
             .float()
             .to(options.device)
             for _ in range(2)
         )
         for _ in range(8)
     ]
-    model = network(options)
+    if model is None:
+        model = network(options)
+        batches = [tuple(laid_out(t, options) for t in batch) for batch in batches]
+    model = model.to(options.device)
     optimizer = torch.optim.AdamW(model.parameters(), 1e-3)
     for step in range(10**9):
         started = clock()
@@ -180,7 +185,7 @@ def monai_data(options: argparse.Namespace) -> Any:
         for x, y in images(options.dimensions)
     ]
     dataset = CacheDataset(data, Compose(steps), progress=False)
-    return DataLoader(dataset, batch_size=BATCH, shuffle=True, num_workers=0)
+    return DataLoader(dataset, batch_size=options.batch, shuffle=True, num_workers=0)
 
 
 def monai(options: argparse.Namespace) -> Iterator[float]:
@@ -197,34 +202,6 @@ def monai(options: argparse.Namespace) -> Iterator[float]:
             )
             learn(model, optimizer, pair)
             synchronize(options)
-            yield clock() - started
-
-
-class Turn:
-    """Lets a trainer of Lightning, in a thread of its own, take a step at a time."""
-
-    def __init__(self) -> None:
-        self.go, self.done = threading.Semaphore(0), threading.Semaphore(0)
-
-    def callback(self, base: type) -> Any:
-        turn = self
-
-        class Wait(base):  # type: ignore[misc]
-            def on_train_start(self, *_: Any) -> None:
-                turn.go.acquire()
-
-            def on_train_batch_end(self, *_: Any, **__: Any) -> None:
-                turn.done.release()
-                turn.go.acquire()
-
-        return Wait()
-
-    def steps(self, fit: Callable[[], object]) -> Iterator[float]:
-        threading.Thread(target=fit, daemon=True).start()
-        while True:
-            started = clock()
-            self.go.release()
-            self.done.acquire()
             yield clock() - started
 
 
@@ -256,49 +233,28 @@ def lightning(options: argparse.Namespace) -> Iterator[float]:
         enable_checkpointing=False,
         logger=False,
     )
-    return turn.steps(lambda: trainer.fit(Module(), monai_data(options)))
+    return turn.steps(lambda: trainer.fit(Module(), monai_data(options)), clock)
 
 
-def careamics(options: argparse.Namespace) -> Iterator[float]:
-    from careamics import CAREamist
-    from careamics.config import create_care_config
-    from pytorch_lightning import Callback
-
-    made = create_care_config(
-        experiment_name="speed",
-        data_type="array",
-        axes="".join(AXES[options.dimensions]).upper(),
-        patch_size=list(PATCHES[options.dimensions].values()),
-        batch_size=BATCH,
-        num_epochs=1000,
+def peer(name: str, options: argparse.Namespace) -> dict[str, Iterator[float]]:
+    """Return the steps of one of the others, and of a bare loop of its network."""
+    made = PEERS[name](
+        options,
+        "".join(AXES[options.dimensions]),
+        list(PATCHES[options.dimensions].values()),
+        images(options.dimensions),
     )
-    turn = Turn()
-    trainer = CAREamist(
-        made,
-        work_dir=tempfile.mkdtemp(),
-        callbacks=[turn.callback(Callback)],
-        enable_progress_bar=False,
-    )
-    data = [
-        [a.astype(np.float32) for a in side]
-        for side in zip(*images(options.dimensions), strict=True)
-    ]
-    return turn.steps(
-        lambda: trainer.train(
-            train_data=data[0],
-            train_data_target=data[1],
-            val_data=data[0][:1],
-            val_data_target=data[1][:1],
-        )
-    )
+    return {
+        f"{BARE}, network of {name}": bare(options, made.network()),
+        name: made.turn.steps(made.fit, clock),
+    }
 
 
+BARE = "bare loop"
 CONTENDERS: dict[str, Contender] = {
-    "bare loop": bare,
     "napari-im2im": ours,
     "MONAI CacheDataset": monai,
     "MONAI CacheDataset, Lightning Trainer": lightning,
-    "CAREamics CARE, its own U-Net": careamics,
 }
 
 
@@ -308,27 +264,38 @@ def synchronize(options: argparse.Namespace) -> None:
 
 
 def steps(options: argparse.Namespace) -> None:
-    runs: dict[str, Iterator[float]] = {}
+    tables: list[dict[str, Iterator[float]]] = [{BARE: bare(options)}]
     for name, contender in CONTENDERS.items():
-        if options.only and name != "bare loop" and options.only not in name:
-            continue
-        try:
-            runs[name] = contender(options)
+        if options.only in name:
+            tables[0][name] = contender(options)
+    for name in PEERS:
+        if options.only in name:
+            try:
+                tables.append(peer(name, options))
+            except ImportError as error:
+                print(f"{name} is left out: {error}", flush=True)
+    # What prints its progress shall not print into the table.
+    table = os.fdopen(os.dup(1), "w")
+    for runs in tables:
+        for run in runs.values():
             for _ in range(WARM):
-                next(runs[name])
-        except ImportError as error:
-            runs.pop(name, None)
-            print(f"{name} is left out: {error}", flush=True)
-    seconds: dict[str, list[float]] = {name: [] for name in runs}
+                next(run)
+    seconds: list[dict[str, list[float]]] = [{n: [] for n in runs} for runs in tables]
     for _ in range(options.blocks):
-        for name, run in runs.items():
-            block = [next(run) for _ in range(options.block)]
-            seconds[name].append(float(np.median(block)))
-    reference = np.array(seconds["bare loop"])
-    print("| | CPU s a step | times the bare loop |\n|---|---|---|")
-    for name, taken in seconds.items():
-        ratio = float(np.median(np.array(taken) / reference))
-        print(f"| {name} | {np.median(taken):.3f} | {ratio:.3f} |")
+        for runs, taken in zip(tables, seconds, strict=True):
+            for name, run in runs.items():
+                block = [next(run) for _ in range(options.block)]
+                taken[name].append(float(np.median(block)))
+    print("| | CPU s a step | times the bare loop |\n|---|---|---|", file=table)
+    for taken in seconds:
+        reference = np.array(next(iter(taken.values())))
+        for name, values in taken.items():
+            ratios = np.array(values) / reference
+            spread = (
+                f"{np.median(ratios):.3f} ({ratios.min():.3f} to {ratios.max():.3f})"
+            )
+            print(f"| {name} | {np.median(values):.3f} | {spread} |", file=table)
+    table.flush()
 
 
 def share(options: argparse.Namespace) -> None:
@@ -379,8 +346,9 @@ def main() -> None:
     parser.add_argument("--augmentation", default="standard")
     parser.add_argument("--blocks", type=int, default=12)
     parser.add_argument("--block", type=int, default=3, help="steps of one at a turn")
-    parser.add_argument("--only", help="part of a name: that and the bare loop")
+    parser.add_argument("--only", default="", help="part of a name: that and its loop")
     parser.add_argument("--device", default="cpu")
+    parser.add_argument("--batch", type=int, default=8, help="patches in a step")
     options = parser.parse_args()
     {"steps": steps, "share": share, "start": start}[options.what](options)
 
