@@ -33,6 +33,7 @@ def tiny(name, folder):
     patch = {axis: TINY[axis] for axis in recipe.spatial_axes}
     values = with_preset(name, {"patch": patch, "network": {"kwargs": widths}})
     quick = {"batch_size": 2, "effort": {"steps": 2}, "device": "cpu"}
+    values["adversarial"] = {**values.get("adversarial", {}), "channels": 8}
     return TrainConfig.model_validate({**values, **quick, "output": folder})
 
 
@@ -66,6 +67,8 @@ def test_each_recipe_builds_and_trains(name, make_pair, tmp_path):
 
 def test_each_recipe_says_what_it_is_for_and_where_it_was_published():
     assert PRESETS == [
+        "cyclegan-2d",
+        "cyclegan-3d",
         "denoise-2d",
         "denoise-3d",
         "embedseg-2d",
@@ -77,6 +80,9 @@ def test_each_recipe_says_what_it_is_for_and_where_it_was_published():
         "lightmycells-2d",
         "mae-2d",
         "mae-3d",
+        "modality-transfer-3d",
+        "pix2pix-2d",
+        "pix2pix-3d",
         "restoration-2d",
         "restoration-3d",
         "semantic-2d",
@@ -99,7 +105,7 @@ def test_what_is_given_overrides_the_recipe():
 def test_an_unknown_recipe_names_the_nearest():
     with pytest.raises(ConfigError, match="did you mean labelfree-2d"):
         load_preset("label-free-2d")
-    with pytest.raises(ConfigError, match="choose from denoise-2d, "):
+    with pytest.raises(ConfigError, match="choose from cyclegan-2d, "):
         load_preset("x")
 
 
