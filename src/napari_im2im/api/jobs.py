@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Callable, Sequence
+from itertools import cycle, islice
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from napari_im2im.api.arrays import (
@@ -55,7 +56,7 @@ def train(
     inputs, targets
         One image or several, as many on both sides: arrays of numpy, dask or xarray,
         an `Image`, or files and glob patterns. Without targets the task must be one
-        that learns from inputs alone.
+        that learns from inputs alone. The task ``"unpaired"`` takes any numbers.
     preset
         Recipe that fills in what isn't said; ``napari-im2im presets`` lists them.
     input_axes, target_axes
@@ -129,24 +130,26 @@ def train_events(
     data: dict[str, Any] = {**options.pop("data", {})}
     data |= _letters("input_axes", input_axes) | _letters("target_axes", target_axes)
     sides = listed(inputs), listed(targets)
-    pairs = None
-    if all(is_file(each) for side in sides for each in side):
+    files = all(is_file(each) for side in sides for each in side)
+    if files:
         names = ("inputs", "targets")
         data |= {
             name: [str(each) for each in side]
             for name, side in zip(names, sides, strict=True)
             if side
         }
-    else:
-        # What learns from inputs alone is its own target.
-        both = (sides[0], sides[1] or sides[0])
-        pairs = _pairs(both, (input_axes, target_axes), ("inputs", "targets"))
     values = {**options, "data": data}
     if preset is not None:
         from napari_im2im.training.presets import with_preset
 
         values = with_preset(preset, values)
     config = make_config(TrainConfig, values)
+    pairs = None
+    if not files:
+        # What learns from inputs alone is its own target.
+        both = (sides[0], sides[1] or sides[0])
+        make = _any_pairs if config.task == "unpaired" else _pairs
+        pairs = make(both, (input_axes, target_axes), ("inputs", "targets"))
     from napari_im2im.evaluation.trained import train_and_test_events
 
     return train_and_test_events(config, pairs, trusted=trusted)
@@ -362,6 +365,23 @@ def _pairs(
         truth = to_image(second, axes[1], f"{other} {number}")
         pairs.append((images[0] if len(images) == 1 else images, truth))
     return pairs
+
+
+def _any_pairs(
+    sides: tuple[Sequence[ImageSource], Sequence[ImageSource]],
+    axes: tuple[Axes | None, Axes | None],
+    names: tuple[str, str],
+) -> list[Any]:
+    """Return all images of both sides, those of the smaller one repeated."""
+    images = [
+        [
+            to_image(each, letters, f"{name.removesuffix('s')} {number}")
+            for number, each in enumerate(side, start=1)
+        ]
+        for side, letters, name in zip(sides, axes, names, strict=True)
+    ]
+    count = max(map(len, images))
+    return [*zip(*(islice(cycle(side), count) for side in images), strict=True)]
 
 
 def make_config(kind: type[_Config], values: Mapping[str, Any]) -> _Config:
