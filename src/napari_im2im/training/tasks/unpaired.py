@@ -96,18 +96,12 @@ class UnpairedTask(ImageTask):
         Returns
         -------
         dict
-            Wasserstein distances, in the units of the target, means over the
-            channels: ``intensity distance`` of the pixels, ``texture distance`` of
-            the differences between neighbours along y and x.
+            `intensity_distance` and `texture_distance`.
         """
         made, real = predictions.numpy(), np.asarray(targets, np.float32)
-        channels = range(made.shape[1])
-        pairs = [(made[:, c], real[:, c]) for c in channels]
         return {
-            "intensity distance": float(np.mean([_apart(*pair) for pair in pairs])),
-            "texture distance": float(
-                np.mean([_apart(*map(_differences, pair)) for pair in pairs])
-            ),
+            "intensity distance": intensity_distance(made, real),
+            "texture distance": texture_distance(made, real),
         }
 
     def meaning(self) -> dict[str, Any]:
@@ -156,8 +150,32 @@ class _CycleLoss(nn.Module):
         return torch.stack(values).sum()
 
 
-def _apart(one: np.ndarray, other: np.ndarray) -> float:
-    return float(wasserstein_distance(_few(one), _few(other)))
+def intensity_distance(one: np.ndarray, other: np.ndarray) -> float:
+    """Return how far the intensities of two sets of images are apart.
+
+    Parameters
+    ----------
+    one, other
+        Images ``(batch, c, [z,] y, x)``; they need not show the same.
+
+    Returns
+    -------
+    float
+        The Wasserstein distance of the distributions of their pixels, in their
+        units, mean over the channels.
+    """
+    channels = range(one.shape[1])
+    pairs = [(one[:, c], other[:, c]) for c in channels]
+    return float(np.mean([wasserstein_distance(*map(_few, pair)) for pair in pairs]))
+
+
+def texture_distance(one: np.ndarray, other: np.ndarray) -> float:
+    """Return how far the differences between neighbours of two sets are apart.
+
+    As `intensity_distance`, of the absolute differences along y and x: smooth images
+    are far from sharp ones, whatever they show.
+    """
+    return intensity_distance(_differences(one), _differences(other))
 
 
 def _few(pixels: np.ndarray) -> np.ndarray:
@@ -166,6 +184,7 @@ def _few(pixels: np.ndarray) -> np.ndarray:
 
 
 def _differences(pixels: np.ndarray) -> np.ndarray:
-    """Return how much neighbours along y and x differ."""
-    parts = [np.abs(np.diff(pixels, axis=axis)).ravel() for axis in (-2, -1)]
-    return np.concatenate(parts)
+    """Return how much neighbours along y and x differ, ``(batch, c, any)``."""
+    flat = (*pixels.shape[:2], -1)
+    parts = [np.abs(np.diff(pixels, axis=axis)).reshape(flat) for axis in (-2, -1)]
+    return np.concatenate(parts, axis=-1)
