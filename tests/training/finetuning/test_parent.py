@@ -29,6 +29,7 @@ from napari_im2im.training.finetuning.freezing import freeze
 from napari_im2im.training.finetuning.parent import (
     _OUTPUT_ARGUMENTS,
     _changed_argument,
+    _strongest,
 )
 from napari_im2im.training.finetuning.scaling import scaling_of_start
 from napari_im2im.training.finetuning.trainable import (
@@ -262,6 +263,16 @@ def test_another_number_of_inputs_keeps_the_response(parent: Path) -> None:
     with torch.inference_mode():
         after = preparation.network.eval()(pixels.repeat(1, 2, 1, 1))
         torch.testing.assert_close(after, before(pixels), atol=1e-4, rtol=1e-4)
+
+
+def test_a_network_that_compares_its_channels_sees_one_alone() -> None:
+    weights = torch.zeros(2, 2, 3, 3)
+    weights[:, :, 1, 1] = torch.tensor([[3.0, -3.0], [-1.0, 1.5]])
+    kept = _strongest(weights)
+    assert kept.shape == (2, 1, 3, 3)
+    assert kept.norm() == pytest.approx(float(weights.norm()))
+    # Not the mean of both, which is next to nothing.
+    assert kept[0, 0, 1, 1] / kept[1, 0, 1, 1] == pytest.approx(-2)
 
 
 def test_rgb_images_are_read_as_three_channels(tmp_path: Path) -> None:

@@ -207,8 +207,7 @@ def _rebuilt(
 ) -> tuple[torch.nn.Module, Architecture, tuple[str, ...]]:
     """Build the network with other channels; keep the weights that fit.
 
-    A first layer that reads other channels gets the mean of its weights for each,
-    scaled so that its response stays as large as it was.
+    A first layer that reads other channels gets its strongest weights for each.
     """
     entry = package.weights["pytorch_state_dict"]
     assert entry.architecture is not None
@@ -232,12 +231,23 @@ def _rebuilt(
             and old.ndim > 2
             and (old.shape[0], old.shape[2:]) == (value.shape[0], value.shape[2:])
         ):
-            ratio = old.shape[1] / value.shape[1]
-            kept[name] = old.mean(1, keepdim=True).expand_as(value) * ratio
+            kept[name] = _strongest(old).expand_as(value) / value.shape[1]
         else:
             fresh.append(name)
     new.load_state_dict(kept, strict=False)
     return new, architecture, tuple(fresh)
+
+
+def _strongest(weights: torch.Tensor) -> torch.Tensor:
+    """Return weights ``(out, 1, …)``: those of the largest channel, scaled to all.
+
+    Their mean would be next to nothing where a network compares its channels, such as
+    planes above and below the focus.
+    """
+    by_channel = weights.movedim(1, 0).flatten(1).norm(dim=1)
+    strongest = int(by_channel.argmax())
+    ratio = weights.norm() / by_channel[strongest].clamp(min=1e-12)
+    return weights[:, strongest : strongest + 1] * ratio
 
 
 def _sizes(
