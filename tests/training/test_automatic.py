@@ -63,11 +63,6 @@ def test_a_patch_that_the_network_does_not_take_is_refused():
         choose((300, 300), patch={"y": 100, "x": 128})
 
 
-def test_a_patch_with_other_axes_is_refused():
-    with pytest.raises(ConfigError, match="names the axes z, y, x"):
-        choose((300, 300), patch={"z": 16, "y": 128, "x": 128})
-
-
 def test_large_patches_come_in_small_batches():
     config = TrainConfig()
     assert choose_batch_size(config, {"y": 128, "x": 128}, on_cpu=True) == 8

@@ -16,6 +16,7 @@ from napari_im2im.events import Message, Progress, TrainingFinished, TrainingSta
 from napari_im2im.training.config import TrainConfig
 from napari_im2im.training.data import loading
 from napari_im2im.training.loop import train_events
+from napari_im2im.training.preparation import prepare
 
 TINY = {"name": "BasicUNet", "kwargs": {"features": [4, 4, 8, 8, 8, 4]}}
 
@@ -228,13 +229,23 @@ def test_an_image_that_does_not_fit_is_named(config, folder, name, pixels, sente
 def test_a_constant_target_is_refused(config, folder):
     for name in "ABCD":
         replace(folder, f"{name}_GT.tif", np.full((64, 64), 3, np.uint8))
-    refused(config(), "the same value, 3, in every pixel")
+    refused(config(), "target of A_IM, like all others, has the same value, 3, in")
 
 
 def test_a_constant_input_is_refused(config, folder):
     for name in "ABCD":
         replace(folder, f"{name}_IM.tif", np.full((64, 64), 3, np.uint8))
-    refused(config(), "The input has the same value, 3, in every pixel")
+    refused(config(), "The input A_IM, like all others, has the same value, 3, in")
+
+
+def test_a_constant_input_among_others_is_named(config, folder):
+    replace(folder, "B_IM.tif", np.full((64, 64), 3, np.uint8))
+    notes = prepare(config(), on_cpu=True).notes
+    assert any("Nothing can be learned" in n and "(B_IM)" in n for n in notes)
+
+
+def test_a_patch_of_other_axes_is_refused(config):
+    refused(config(patch={"z": 16}), "patch names the axes z, but", ConfigError)
 
 
 def test_a_file_that_is_no_image_is_named(config, folder):

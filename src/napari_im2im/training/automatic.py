@@ -37,7 +37,7 @@ def choose_patch(
     Parameters
     ----------
     config
-        Its ``patch`` is checked, not changed.
+        Its ``patch``, of the network's axes, is checked, not changed.
     samples
         What training draws patches from.
     sizes
@@ -48,7 +48,7 @@ def choose_patch(
     Raises
     ------
     ConfigError
-        If the network doesn't take the patch, or an axis is missing.
+        If the network doesn't take the patch.
     DataError
         If an image is smaller than the patch; the message names the largest patch
         that fits.
@@ -63,11 +63,6 @@ def choose_patch(
             a: min(fits[a], usual[a]) or _smallest_from(sizes[a], 1) for a in axes
         }
         wanted = {a: _smallest_from(sizes[a], size) for a, size in wanted.items()}
-    if set(wanted) != set(axes):
-        raise ConfigError(
-            f"The patch names the axes {', '.join(wanted)}, but the network has "
-            f"{', '.join(axes)}: give a size for each of them."
-        )
     for axis in axes:
         if largest_size(sizes[axis], wanted[axis]) != wanted[axis]:
             raise ConfigError(

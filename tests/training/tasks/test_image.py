@@ -27,7 +27,7 @@ def test_a_constant_target_is_refused():
 
 def test_a_constant_channel_is_named():
     target = np.stack([np.arange(256).reshape(16, 16), np.zeros((16, 16))])
-    with pytest.raises(DataError, match=r"target \(channel empty\)"):
+    with pytest.raises(DataError, match=r"target of a \(channel empty\)"):
         image_task(("DAPI", "empty")).check([sample(target)])
 
 

@@ -88,7 +88,8 @@ def read_tiff(path: Path, scene: int | str | None) -> Contents:
             raise ImageError(
                 f"{path.name} has no image {scene!r}: choose {', '.join(scenes)}."
                 if scenes
-                else f"{path.name} is a TIFF file without an image."
+                else f"{path.name} is a TIFF file without an image: check that it is "
+                "complete."
             )
         series = file.series[index]
         axes = named_axes(series.get_axes(squeeze=False))

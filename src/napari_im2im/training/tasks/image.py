@@ -66,9 +66,11 @@ class ImageTask(Task):
             first = samples[0].target[channel].flat[0]
             if all(bool((s.target[channel] == first).all()) for s in samples):
                 which = f" (channel {name})" if len(self.output_names) > 1 else ""
+                others = ", like all others," if len(samples) > 1 else ""
                 raise DataError(
-                    f"The target{which} has the same value, {first:g}, in every pixel, "
-                    "so there is nothing to learn: choose another target."
+                    f"The target of {samples[0].name}{which}{others} has the same "
+                    f"value, {first:g}, in every pixel, so there is nothing to learn: "
+                    "choose another target."
                 )
 
     def learn(self, samples: Sequence[Sample], start: Start | None) -> list[str]:
