@@ -236,7 +236,7 @@ def lines(capsys):
 def test_a_dry_run_of_a_prediction_writes_nothing(model, folder, capsys):
     output = folder / "dry"
     assert predict(model, folder, "--output", str(output), "--dry-run") == DONE
-    assert "1 tiles of" in capsys.readouterr().out
+    assert "1 tile of" in capsys.readouterr().out
     assert (
         predict(model, folder, "--output", str(output), "--dry-run", "--json") == DONE
     )

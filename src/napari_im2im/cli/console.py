@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING
 
 from rich.console import Console
@@ -33,6 +34,8 @@ from napari_im2im.events import (
 if TYPE_CHECKING:
     from collections.abc import Generator, Mapping
 
+    from rich.table import Table
+
     from napari_im2im.events import Event
 
 status = Console(stderr=True, highlight=False)
@@ -40,6 +43,9 @@ status = Console(stderr=True, highlight=False)
 
 results = Console(highlight=False, soft_wrap=True, markup=False, emoji=False)
 """Where results go that another program may read."""
+
+_WIDEST = 1000
+"""Characters of a line that nobody reads on a terminal."""
 
 
 def follow(
@@ -170,15 +176,25 @@ def describe(event: Event) -> str:
             return f"Step {event.step}: best so far, {event.metric} {event.value:.4g}"
         case PredictionStarted():
             tile = " x ".join(str(size) for size in event.tile_shape.values())
-            return (
-                f"{event.tiles} tiles of {tile} with {event.engine} on {event.device}"
-            )
+            tiles = f"{event.tiles} tile{'s' if event.tiles != 1 else ''} of {tile}"
+            return f"{tiles} with {event.engine} on {event.device}"
     return ""
 
 
 def metrics_line(metrics: Mapping[str, float]) -> str:
-    """Return measurements as one line."""
-    return ", ".join(f"{name} {value:.4g}" for name, value in metrics.items())
+    """Return measurements as one line, without those that couldn't be made."""
+    return ", ".join(
+        f"{name} {value:.4g}"
+        for name, value in metrics.items()
+        if not math.isnan(value)
+    )
+
+
+def print_table(table: Table) -> None:
+    """Print a table, cut to a terminal but whole for another program."""
+    if not results.is_terminal:
+        results.width = _WIDEST
+    results.print(table)
 
 
 def duration(seconds: float | None, suffix: str = "") -> str:

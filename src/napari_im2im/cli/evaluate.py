@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -12,7 +13,7 @@ from napari_im2im.errors import ConfigError, DataError
 from napari_im2im.evaluation.config import EvaluateConfig
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator, Mapping, Sequence
 
     from rich.table import Table
 
@@ -51,7 +52,7 @@ class Evaluate(JsonOption, EvaluateConfig):
                 f"Name the files of {missing}, e.g. '{missing} in/*.tif'."
             )
         from napari_im2im.api import load_model
-        from napari_im2im.cli.console import follow, results, status
+        from napari_im2im.cli.console import follow, print_table, results, status
         from napari_im2im.evaluation.job import EvaluationFinished, evaluate_events
 
         own = {"config", "json_lines", "trust"}
@@ -65,7 +66,7 @@ class Evaluate(JsonOption, EvaluateConfig):
             return
         if not self.json_lines:
             status.print(last.normalization)
-            results.print(summary_table(last))
+            print_table(summary_table(last))
             for file in last.files:
                 results.print(str(file))
         if last.failed:
@@ -78,20 +79,28 @@ def summary_table(finished: EvaluationFinished) -> Table:
     """Return means ± standard deviations between images, a row for each group."""
     from rich.table import Table
 
-    first = finished.summaries[0]
+    metrics = _shown(finished.summaries)
     table = Table("Group", "Channel", "Images", box=None, pad_edge=False)
-    for metric in _shown(first):
+    for metric in metrics:
         table.add_column(_LABELS.get(metric, metric), justify="right")
     for summary in finished.summaries:
         table.add_row(
-            summary.group, summary.channel, str(summary.images), *_cells(summary)
+            summary.group,
+            summary.channel,
+            str(summary.images),
+            *_cells(summary, metrics),
         )
     return table
 
 
-def _shown(summary: Summary) -> list[str]:
-    """Return the metrics that fit a terminal; the tables on disk have all."""
-    return [name for name in summary.mean if name not in _ON_DISK_ONLY]
+def _shown(summaries: Sequence[Summary]) -> list[str]:
+    """Return the metrics that were measured and fit; the tables on disk have all."""
+    return [
+        name
+        for name in summaries[0].mean
+        if name not in _ON_DISK_ONLY
+        and not all(math.isnan(summary.mean[name]) for summary in summaries)
+    ]
 
 
 _ON_DISK_ONLY = {f"{name} {t}" for name in ("ap", "f1") for t in (0.6, 0.7, 0.8)}
@@ -114,8 +123,8 @@ _LABELS: Mapping[str, str] = {
 }
 
 
-def _cells(summary: Summary) -> Iterator[str]:
-    for metric in _shown(summary):
+def _cells(summary: Summary, metrics: Sequence[str]) -> Iterator[str]:
+    for metric in metrics:
         mean, std = summary.mean[metric], summary.std[metric]
         # NaN is unequal to itself.
         spread = f" ± {std:.2g}" if std == std else ""

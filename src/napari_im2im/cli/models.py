@@ -16,7 +16,7 @@ class Models(BaseModel):
         """Print one line for each model."""
         from rich.table import Table
 
-        from napari_im2im.cli.console import results
+        from napari_im2im.cli.console import print_table, results
         from napari_im2im.models.library import list_models
 
         entries = list_models()
@@ -28,4 +28,4 @@ class Models(BaseModel):
         for entry in entries:
             changed = f"{entry.modified:%Y-%m-%d %H:%M}"
             table.add_row(entry.name, entry.kind, changed, str(entry.path))
-        results.print(table)
+        print_table(table)

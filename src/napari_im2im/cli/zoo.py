@@ -72,7 +72,7 @@ class Zoo(BaseModel):
     def _list(self) -> None:
         from rich.table import Table
 
-        from napari_im2im.cli.console import results, status
+        from napari_im2im.cli.console import print_table, status
         from napari_im2im.zoo.index import Query
 
         index = self._index()
@@ -101,7 +101,7 @@ class Zoo(BaseModel):
                 entry.summary.licence,
                 "here" if entry.folder else _short(entry),
             )
-        results.print(table)
+        print_table(table)
         status.print(
             f"{len(shown)} of {len(entries)} models, list of {index.date:%d %B %Y}."
         )
@@ -174,13 +174,13 @@ def _show_agreements() -> None:
     """Print the code that may run, with what `withdraw` takes."""
     from rich.table import Table
 
-    from napari_im2im.cli.console import results
+    from napari_im2im.cli.console import print_table
     from napari_im2im.zoo.trust import TrustStore
 
     table = Table("Model", "Code", "sha256", "Agreed", box=None, pad_edge=False)
     for one in TrustStore().agreements():
         table.add_row(one.model, one.name, one.token[:16], one.date[:10])
-    results.print(table)
+    print_table(table)
 
 
 def _withdraw(name: str) -> None:

@@ -106,7 +106,7 @@ class Options(QWidget):  # type: ignore[misc]
         button = QPushButton(text)
         button.setMinimumWidth(_NARROWEST)
         row, _ = self._form.getWidgetPosition(self._entries[name].widget)
-        self._form.insertRow(row + 1, "", button)
+        self._form.insertRow(row + 1, button)
         return button
 
     def value(self, name: str) -> Any:

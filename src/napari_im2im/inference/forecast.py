@@ -58,8 +58,8 @@ class PredictionForecast(Event):
         goes = f" to {self.output}" if self.output else ""
         lines = [
             f"{self.image} → {self.model}: {shapes}, {_size(self.size)}{goes}.",
-            f"{self.tiles:,} tiles of {tile} with {self.engine} on {self.device}, "
-            f"about {_size(self.memory)} of memory each"
+            f"{self.tiles:,} tile{'s' if self.tiles != 1 else ''} of {tile} with "
+            f"{self.engine} on {self.device}, about {_size(self.memory)} of memory each"
             + (f", up to {_size(self.disk)} of disk." if self.output else "."),
             self.message,
         ]

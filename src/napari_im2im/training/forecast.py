@@ -65,8 +65,8 @@ class TrainingForecast(Event):
         return (
             f"{self.name}: {self.network} with {self.parameters:,} parameters on "
             f"{self.device}.\n"
-            f"{self.training_images} image(s) to train on, {self.validation_images} to "
-            f"validate on. {self.validation}\n"
+            f"Images to train on: {self.training_images}, to validate on: "
+            f"{self.validation_images}. {self.validation}\n"
             f"Patches of {patch} pixels, {self.batch_size} at a time, "
             f"{self.steps_per_epoch:,} steps an epoch; ends after "
             f"{' or '.join(limits)}.\n"
