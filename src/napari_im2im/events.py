@@ -67,7 +67,8 @@ class MetricsLogged(Event):
 class Preview(Event):
     """One validation image: arrays ``(channel, [z,] y, x)`` in their own units.
 
-    With ``labels``, target and prediction name classes or objects by whole numbers.
+    With ``labels``, target and prediction name classes or objects by whole numbers;
+    ``unpaired``: the target shows another field.
     """
 
     step: int
@@ -75,6 +76,7 @@ class Preview(Event):
     target: np.ndarray
     prediction: np.ndarray
     labels: bool = False
+    unpaired: bool = False
 
 
 @dataclass(frozen=True)

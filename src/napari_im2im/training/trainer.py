@@ -301,6 +301,7 @@ class Trainer:
             self.step,
             *self.task.shown(crop.input, crop.target, evaluation.predictions[0]),
             labels=self.task.shows_labels,
+            unpaired=self.preparation.others is not None,
         )
 
     def _score(self, evaluation: Evaluation) -> float:

@@ -108,6 +108,8 @@ def _advise_images(
         advice += [_for_role(one, role) for one in advise_guess(image, is_guess)]
         if role in pixels:
             advice += advise_pixels(image, pixels[role], role)
+    if TASKS[config.task].two_sets:
+        return advice
     intensities = TASKS[config.task].target == "image"
     advice += advise_pair(source, target, config.patch, may_enlarge=intensities)
     if "time" not in source.axes:
@@ -135,9 +137,26 @@ def describe_training(source: Image, target: Image, config: TrainConfig) -> Advi
     else:
         effort = f"for {describe_duration(limit or 0)}"
     task = TASKS[config.task]
+    if task.two_sets:
+        sizes = [describe_sizes(image) for image in (source, target)]
+        return Advice(
+            f"Translates {source.name} ({sizes[0]}) into what looks like {target.name} "
+            f"({sizes[1]}), which shows other fields, {effort}."
+        )
     what = f"{target.name} from " if task.target != "none" else "from "
     verb = "Learns" if config.task == "image" else f"{task.title}: learns"
     return Advice(f"{verb} {what}{source.name} ({describe_sizes(source)}) {effort}.")
+
+
+def advise_two_sets(config: TrainConfig) -> Advice:
+    """Say what is kept of a training that has no pairs to judge by."""
+    monitor = config.completed().effort.monitor
+    if monitor == "step":
+        return Advice(
+            "Without pairs nothing tells which model is best: the newest is kept, and "
+            "parts of both sets are held out to look at."
+        )
+    return Advice(f"What is kept is best by {monitor}, which knows no pairs.")
 
 
 def advise_cost_map(cost_map: Image | None) -> list[Advice]:

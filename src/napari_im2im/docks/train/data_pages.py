@@ -65,7 +65,7 @@ class DataPage(QWidget):  # type: ignore[misc]
             "target": ChannelRow("Channels to learn"),
         }
         self._task = "image"
-        self._needs_target = True
+        self._needs_target, self._two_sets = True, False
         self._looks: dict[int, Job] = {}
         self._numbers = count()
         self._form = Form()
@@ -110,7 +110,7 @@ class DataPage(QWidget):  # type: ignore[misc]
 
     def set_task(self, task: str, info: TaskInfo) -> None:
         """Look for what a task needs."""
-        self._needs_target = info.target != "none"
+        self._needs_target, self._two_sets = info.target != "none", info.two_sets
         if task != self._task:
             self._task = task
             self.look()
@@ -156,6 +156,8 @@ class DataPage(QWidget):  # type: ignore[misc]
             return [Advice(self.found.problem, "stop")]
         if any(row.channels == [] for _, row in self._rows()):
             return [Advice(_UNCHOSEN, "stop")]
+        if self._two_sets:
+            return [*_describe_two_sets(self.found.table)]
         return [*_describe(self.found.table), *_describe_split(self.rows, config)]
 
     _missing = "Name the files to learn from, and those to learn."
@@ -224,7 +226,8 @@ class FolderPage(DataPage):
         for role, box in self.boxes.items():
             box.blockSignals(True)
             box.clear()
-            if len(kinds) > 1 and self._needs_target:
+            offered = self._needs_target and not (self._two_sets and role == "cost_map")
+            if len(kinds) > 1 and offered:
                 box.addItem(_NONE if role == "cost_map" else _AUTOMATIC, None)
                 for kind in kinds:
                     files = "file" if len(kind.files) == 1 else "files"
@@ -251,6 +254,7 @@ class PatternsPage(DataPage):
     def set_task(self, task: str, info: TaskInfo) -> None:
         """Ask for a target where the task needs one."""
         self._form.show_row(self.fields["target"], info.target != "none")
+        self._form.show_row(self.fields["cost_map"], not info.two_sets)
         super().set_task(task, info)
 
     def files(self) -> dict[str, Any]:
@@ -258,7 +262,7 @@ class PatternsPage(DataPage):
         patterns = {
             f"{role}s": field.patterns
             for role, field in self.fields.items()
-            if field.patterns and (role != "target" or self._needs_target)
+            if field.patterns and not field.isHidden()
         }
         needed = (
             {"inputs"} if self.fields["target"].isHidden() else {"inputs", "targets"}
@@ -277,12 +281,17 @@ def find(data: Mapping[str, Any], task: str) -> Generator[Found]:
     from napari_im2im.images.folders.layouts import kinds_in
     from napari_im2im.training.config import TrainConfig
     from napari_im2im.training.data.examples import find_files
+    from napari_im2im.training.data.unpaired import find_sets, side_by_side
+    from napari_im2im.training.tasks.catalogue import TASKS
 
     config = TrainConfig.model_validate({"data": data, "task": task})
     folder = config.data.folder
     kinds = () if folder is None else tuple(kinds_in(folder.expanduser()))
     try:
-        table = find_files(config)
+        if TASKS[config.task].two_sets:
+            table = side_by_side(*find_sets(config))
+        else:
+            table = find_files(config)
         yield Found(table, kinds, channels=_channels(table.rows))
     except Im2ImError as error:
         yield Found(None, kinds, str(error))
@@ -322,6 +331,12 @@ def _describe(table: ImageTable) -> list[Advice]:
         text = f"{alone} {files} no partner: {named(table.unmatched)}."
         advice.append(Advice(text, "warning"))
     return advice
+
+
+def _describe_two_sets(table: ImageTable) -> list[Advice]:
+    """Say what is translated into the look of what."""
+    text = f"What stands beside what says nothing: {table.layout}."
+    return [Advice(text), *map(Advice, table.notes)]
 
 
 def _describe_split(rows: Sequence[TableRow], config: DataConfig) -> list[Advice]:

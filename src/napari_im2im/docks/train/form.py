@@ -18,6 +18,7 @@ from napari_im2im.docks.train.advice import (
     EFFORTS,
     advise_cost_map,
     advise_layers,
+    advise_two_sets,
     describe_training,
     suggest_name,
 )
@@ -94,6 +95,7 @@ class TrainForm(QWidget):  # type: ignore[misc]
             row = self.rows[role]
             layers.add(f"&{role.capitalize()}", row, row.layer_row.first_box())
         layers.add("Cost map", self.cost_map)
+        self._foot = foot
         foot.add("Tas&k", self.task)
         foot.add("&Start", self.start, self.start.box)
         foot.add("&Effort", self.effort)
@@ -147,11 +149,9 @@ class TrainForm(QWidget):  # type: ignore[misc]
         ConfigError
             If an option makes no sense.
         """
-        values = {
-            "task": self.task.task,
-            **self.options.values(),
-            **self.start.values(),
-        }
+        values = {"task": self.task.task, **self.options.values()}
+        if not self.task.info.two_sets:
+            values |= self.start.values()
         data = values.setdefault("data", {})
         if self.page is not None:
             data |= self.page.data()
@@ -189,7 +189,8 @@ class TrainForm(QWidget):  # type: ignore[misc]
         ImageError
             If layers make no image.
         """
-        region = {axis: slice(0, size) for axis, size in self._crop.items()}
+        cropped = {} if self.task.info.two_sets else self._crop
+        region = {axis: slice(0, size) for axis, size in cropped.items()}
         images = [self.rows[role].image() for role in self._roles]
         images = [images[0], images[-1]]
         source, target = (image.crop(region) if image else None for image in images)
@@ -204,7 +205,8 @@ class TrainForm(QWidget):  # type: ignore[misc]
             If the chosen layer doesn't say it for the chosen images.
         """
         row = self.rows["input"]
-        if self.cost_map.layer is None or not row.layers:
+        wanted = self.cost_map.layer is not None and not self.task.info.two_sets
+        if not (wanted and row.layers):
             return None
         image = self.cost_map.image(row.layers[0], row.layer_axes())
         target = self.images()[1]
@@ -219,9 +221,10 @@ class TrainForm(QWidget):  # type: ignore[misc]
         """Return what opens input and target to show augmentation on, if chosen."""
         if self.page is not None:
             rows = self.page.rows[:1]
-            return partial(_open, rows[0]) if rows else None
+            alone = self.task.info.two_sets
+            return partial(_open, rows[0], alone=alone) if rows else None
         chosen = [row.image() for row in self.rows.values()]
-        if self.task.info.target == "none":
+        if not self.task.info.paired:
             chosen[1] = chosen[0]
         images = [image for image in chosen if image is not None]
         return (lambda: images) if len(images) == 2 else None
@@ -242,10 +245,7 @@ class TrainForm(QWidget):  # type: ignore[misc]
         """
         config = self.config()
         if self.page is not None:
-            return [
-                *self.page.advice(config.data),
-                *self.start.advice(config, None, None),
-            ]
+            return [*self.page.advice(config.data), *self._start_advice(config)]
         source, target = self.images()
         chosen = [self.rows[role] for role in self._roles]
         rows = [chosen[0], chosen[-1]]
@@ -262,8 +262,19 @@ class TrainForm(QWidget):  # type: ignore[misc]
         if source is not None and target is not None:
             advice.insert(0, describe_training(source, target, config))
             advice += advise_cost_map(self.cost_image())
-            advice += self.start.advice(config, source, target)
+            advice += self._start_advice(config, source, target)
         return advice
+
+    def _start_advice(
+        self,
+        config: TrainConfig,
+        source: Image | None = None,
+        target: Image | None = None,
+    ) -> list[Advice]:
+        """Say what becomes of the model that training starts from, and what is kept."""
+        if self.task.info.two_sets:
+            return [advise_two_sets(config)]
+        return self.start.advice(config, source, target)
 
     def apply_fix(self, fix: Fix) -> None:
         """Do what the button beside a sentence says."""
@@ -299,6 +310,9 @@ class TrainForm(QWidget):  # type: ignore[misc]
     def _choose_task(self) -> None:
         """Ask for what the task needs."""
         self._rows_form.show_row(self.rows["target"], "target" in self._roles)
+        two_sets = self.task.info.two_sets
+        self._rows_form.show_row(self.cost_map, not two_sets)
+        self._foot.show_row(self.start, not two_sets)
         for page in (self.folder, self.patterns):
             page.set_task(self.task.task, self.task.info)
         self.task.adapt(self.options)
@@ -349,12 +363,13 @@ def _same(one: Sequence[Any], other: Sequence[Any]) -> bool:
     )
 
 
-def _open(row: TableRow) -> list[Image]:
+def _open(row: TableRow, *, alone: bool) -> list[Image]:
+    """Open input and target, or one image twice where none belongs to it."""
     from napari_im2im.images.reading import open_image
 
-    return [
-        open_image(path) for path in (row.inputs[0], (row.targets or row.inputs)[0])
-    ]
+    source = (row.inputs or row.targets)[0]
+    target = source if alone or not row.targets else row.targets[0]
+    return [open_image(path) for path in (source, target)]
 
 
 def _probe(image: Image) -> Generator[PixelFacts]:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, get_args
 
 from napari_im2im.docks.options import Options
 from napari_im2im.docks.train.augmentation_preview import AugmentationDialog
-from napari_im2im.docks.train.task_row import TASK_OPTIONS
+from napari_im2im.docks.train.task_row import ADVERSARIAL_OPTIONS, TASK_OPTIONS
 from napari_im2im.errors import Im2ImError
 from napari_im2im.models.network_catalogue import CATALOGUE
 from napari_im2im.training.config import TrainConfig
@@ -28,6 +28,7 @@ OPTIONS = {
     "network.kwargs": "Network arguments",
     "loss": "Loss",
     "loss_channel_weights": "Channel weights",
+    **ADVERSARIAL_OPTIONS,
     "optimizer.learning_rate": "Learning rate",
     "optimizer.schedule": "Schedule",
     "optimizer.accumulate": "Accumulate",

@@ -40,6 +40,7 @@ class PreviewStrip(QWidget):  # type: ignore[misc]
         super().__init__(parent)
         self._arrays: tuple[np.ndarray, ...] | None = None
         self._labels = False
+        self._caption = "target"
         self._names: tuple[str, ...] = ()
         self._pictures = _Pictures()
         self.channel = QComboBox()
@@ -64,12 +65,15 @@ class PreviewStrip(QWidget):  # type: ignore[misc]
         prediction: np.ndarray,
         *,
         labels: bool = False,
+        unpaired: bool = False,
     ) -> None:
         """Show three arrays ``(channel, [z,] y, x)`` in their own units.
 
         The middle plane of a stack is shown. Target and prediction share their
         contrast, so that a wrong brightness is seen; labels have a colour each.
+        ``unpaired`` says that the target shows another field.
         """
+        self._caption = "another target" if unpaired else "target"
         self._arrays, self._labels = (source, target, prediction), labels
         count = len(target)
         if self.channel.count() != count:
@@ -98,7 +102,7 @@ class PreviewStrip(QWidget):  # type: ignore[misc]
         self._pictures.set_images(
             (
                 ("input", to_image(first, contrast(first))),
-                ("target", shown[0]),
+                (self._caption, shown[0]),
                 ("now", shown[1]),
             )
         )

@@ -40,6 +40,8 @@ _METRICS = {
     "iou": "IoU",
     "ap 0.5": "AP 0.5",
     "ap 0.75": "AP 0.75",
+    "intensity distance": "intensities apart",
+    "texture distance": "textures apart",
 }
 """Those that are named at the end, and how."""
 
@@ -75,6 +77,7 @@ class TrainingView(QWidget):  # type: ignore[misc]
         self._package: Path | None = None
         self._best_value = 0.0
         self._best_time = 0.0
+        self._is_newest = False
         self._clock = QTimer(self)
         self._clock.setInterval(10_000)
         self._clock.timeout.connect(self._write_best)
@@ -125,7 +128,11 @@ class TrainingView(QWidget):  # type: ignore[misc]
             )
         elif isinstance(event, Preview):
             self.strip.show_preview(
-                event.input, event.target, event.prediction, labels=event.labels
+                event.input,
+                event.target,
+                event.prediction,
+                labels=event.labels,
+                unpaired=event.unpaired,
             )
         elif isinstance(event, NewBest):
             self._keep_best(event)
@@ -163,7 +170,9 @@ class TrainingView(QWidget):  # type: ignore[misc]
     def _keep_best(self, event: NewBest) -> None:
         self._package = event.package
         self._best_value, self._best_time = event.value, time.monotonic()
-        self.plot.mark_best(event.step)
+        self._is_newest = event.metric == "step"
+        if not self._is_newest:
+            self.plot.mark_best(event.step)
         self._write_best()
         self.try_button.show()
 
@@ -172,7 +181,11 @@ class TrainingView(QWidget):  # type: ignore[misc]
             return
         age = time.monotonic() - self._best_time
         when = "just now" if age < 10 else f"{describe_duration(age)} ago"
-        self.best.setText(f"New best {self._best_value:.3g}, {when}")
+        if self._is_newest:
+            text = f"Kept: the newest, of step {self._best_value:.0f}, {when}"
+        else:
+            text = f"New best {self._best_value:.3g}, {when}"
+        self.best.setText(text)
         self.best.show()
 
     def _finish(self, event: TrainingFinished) -> None:
@@ -181,7 +194,8 @@ class TrainingView(QWidget):  # type: ignore[misc]
         self.try_button.show()
         measured = " · ".join(_measured(event.metrics))
         self._row.show_status(f"Done: {event.reason}.")
-        self.best.setText(f"Best on validation: {measured}" if measured else "")
+        what = "The newest" if self._is_newest else "Best"
+        self.best.setText(f"{what} on validation: {measured}" if measured else "")
         self.best.setVisible(bool(measured))
 
     def _try(self) -> None:

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from napari_im2im.training.tasks.catalogue import TaskInfo, TaskName
 
 TASK_OPTIONS = {
+    "unpaired.identity": "Leave alone",
     "semantic.classes": "Class names",
     "semantic.values": "Class labels",
     "semantic.foreground": "Foreground only",
@@ -33,6 +34,14 @@ TASK_OPTIONS = {
     "masked.block": "Hidden blocks",
 }
 """Fields of `TrainConfig` that only count for the task that they begin with."""
+
+ADVERSARIAL_OPTIONS = {
+    "adversarial.weight": "Discriminator",
+    "adversarial.loss": "Its loss",
+    "adversarial.channels": "Its channels",
+    "adversarial.layers": "Its layers",
+}
+"""Fields that count where images are compared with what a discriminator knows."""
 
 
 class TaskRow(QComboBox):  # type: ignore[misc]
@@ -68,8 +77,10 @@ class TaskRow(QComboBox):  # type: ignore[misc]
         """Show the options of this task only; drop losses that it doesn't know."""
         for name in TASK_OPTIONS:
             options.show_row(name, name.startswith(f"{self.task}."))
-        for name in ("target_normalization", "loss_channel_weights"):
+        for name in ("target_normalization", *ADVERSARIAL_OPTIONS):
             options.show_row(name, self.info.target == "image")
+        options.show_row("loss_channel_weights", self.task == "image")
+        options.set_hint("adversarial.weight", "0.1" if self.info.two_sets else "none")
         loss = ", ".join(f"{n}: {w:g}" for n, w in self.info.default_loss.items())
         options.set_hint("loss", f"{loss} (usual)")
         known = self.info.losses

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from itertools import cycle, islice
+from itertools import cycle, islice, zip_longest
 from typing import TYPE_CHECKING
 
 from napari_im2im.errors import DataError
+from napari_im2im.images.folders.tables import ImageTable, TableRow
 from napari_im2im.training.data.examples import Example, collect, open_examples
 from napari_im2im.training.data.loading import load_samples
 from napari_im2im.training.data.sampling import Batch, PatchSampler
@@ -15,7 +16,6 @@ if TYPE_CHECKING:
     from collections.abc import Generator, Sequence
 
     from napari_im2im.events import Progress
-    from napari_im2im.images.folders.tables import ImageTable, TableRow
     from napari_im2im.training.config import TrainConfig
     from napari_im2im.training.data.examples import ExampleSet, Pair
     from napari_im2im.training.data.focus import Focus
@@ -141,6 +141,20 @@ def load_sets(
     side = side_config(config, "target")
     targets = yield from load_samples(sets.targets.examples, layout, side)
     return inputs, targets
+
+
+def side_by_side(inputs: ImageTable, targets: ImageTable) -> ImageTable:
+    """Return both sets as one table to look at; what shares a row has no meaning."""
+    rows = [
+        TableRow(one.inputs if one else (), other.inputs if other else ())
+        for one, other in zip_longest(inputs.rows, targets.rows)
+    ]
+    counts = [
+        f"{len(side.rows)} {name}{'s' if len(side.rows) != 1 else ''}"
+        for side, name in ((inputs, "input"), (targets, "target"))
+    ]
+    notes = dict.fromkeys((*inputs.notes, *targets.notes))
+    return ImageTable(tuple(rows), " and ".join(counts), tuple(notes))
 
 
 def file_rows(

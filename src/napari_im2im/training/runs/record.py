@@ -155,10 +155,15 @@ def preview_panels(event: Preview) -> list[list[Panel]]:
         else:
             limits = np.percentile(target, (1, 99.8)).tolist()
             shown = [grey(target, limits), grey(prediction, limits)]
-        titles = ("target", f"step {event.step}")
+        titles = (target_title(event), f"step {event.step}")
         panels = [Panel(t, p) for t, p in zip(titles, shown, strict=True)]
         rows.append([source, *panels])
     return rows
+
+
+def target_title(event: Preview) -> str:
+    """Return what to call the target of a preview."""
+    return "another field's target" if event.unpaired else "target"
 
 
 def _shown(plane: np.ndarray, labels: bool) -> np.ndarray:

@@ -71,6 +71,11 @@ class TaskInfo:
     default_loss: Mapping[str, float]
     paired: bool = True
 
+    @property
+    def two_sets(self) -> bool:
+        """Whether targets are there, but are images of other fields."""
+        return self.target != "none" and not self.paired
+
 
 TASKS: Mapping[str, TaskInfo] = MappingProxyType(
     {
