@@ -14,10 +14,10 @@ from bioimageio.spec.utils import write_yaml
 from napari_im2im.models.archive import sha256_of
 from napari_im2im.models.content import PackageContent, image_specs
 from napari_im2im.models.describing import describe
+from napari_im2im.models.network_sizes import network_sizes
 from napari_im2im.models.networks import (
     NetworkConfig,
     build_network,
-    network_sizes,
     plan_network,
 )
 from napari_im2im.models.tensors import (

@@ -4,11 +4,11 @@ import pytest
 import torch
 
 from napari_im2im.errors import ConfigError
+from napari_im2im.models.network_sizes import network_sizes
 from napari_im2im.models.networks import (
     CATALOGUE,
     NetworkConfig,
     build_network,
-    network_sizes,
     plan_network,
 )
 from napari_im2im.models.tensors import FixedSize, SteppedSize

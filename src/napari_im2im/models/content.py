@@ -122,7 +122,7 @@ def image_specs(
     input_channels, output_channels
         Names of the channels.
     sizes
-        What the network takes (`models.networks.network_sizes`).
+        What the network takes (`models.network_sizes`).
     halo
         Input pixels at each end that the border spoils, by axis.
     pixel_size

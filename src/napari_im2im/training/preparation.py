@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING
 import torch
 
 from napari_im2im.errors import ConfigError, DataError
+from napari_im2im.models.network_sizes import network_sizes
 from napari_im2im.models.networks import (
     NetworkPlan,
     build_network,
-    network_sizes,
     plan_network,
 )
 from napari_im2im.training.adversarial.opponents import Opponents, find_opponents

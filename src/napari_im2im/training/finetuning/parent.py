@@ -9,7 +9,7 @@ import torch
 
 from napari_im2im.errors import ConfigError
 from napari_im2im.models.architecture import build_architecture
-from napari_im2im.models.networks import network_sizes
+from napari_im2im.models.network_sizes import network_sizes
 from napari_im2im.models.runtimes.torch_engine import load_network
 from napari_im2im.models.tensors import FixedSize, SteppedSize
 from napari_im2im.training.finetuning.freezing import freeze, layers_in_order
