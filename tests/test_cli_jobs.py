@@ -258,6 +258,20 @@ def train_words(folder, output):
     ]
 
 
+def test_a_training_starts_from_a_model_by_its_name(
+    model, folder, capsys, monkeypatch, tmp_path
+):
+    monkeypatch.setenv("NAPARI_IM2IM_HOME", str(folder))
+    capsys.readouterr()
+    words = ["train", "--start_from", "twice", "--name", "on", "--dry_run"]
+    words += ["--data.inputs", str(folder / "*_in.ome.tif")]
+    words += ["--data.targets", str(folder / "*_out.ome.tif")]
+    assert main(words) == DONE
+    assert "BasicUNet with" in capsys.readouterr().out
+    assert main([*words, "--start_from", "thrice"]) == FAILED
+    assert "did you mean twice?" in capsys.readouterr().err
+
+
 def test_a_training_stops_at_ctrl_c_and_goes_on(folder, tmp_path, capsys, monkeypatch):
     describe, steps = console.describe, []
 

@@ -15,7 +15,7 @@ from napari_im2im.api.arrays import (
     listed,
     to_image,
 )
-from napari_im2im.api.models import load_model
+from napari_im2im.api.models import find_model, load_model
 from napari_im2im.api.progress import in_notebook, with_bar
 from napari_im2im.errors import ConfigError, DataError, ModelError
 from napari_im2im.evaluation.config import EvaluateConfig
@@ -139,6 +139,8 @@ def train_events(
             if side
         }
     values = {**options, "data": data}
+    if values.get("start_from") is not None:
+        values["start_from"] = find_model(values["start_from"])
     if preset is not None:
         from napari_im2im.training.presets import with_preset
 
@@ -296,7 +298,7 @@ def evaluate(
     sides = listed(images), listed(truth)
     values = {**_letters("axes", axes), **_letters("truth_axes", truth_axes), **options}
     if model is not None:
-        values["model"] = str(load_model(model).path)
+        values["model"] = str(find_model(model))
     pairs = None
     if all(is_file(each) for side in sides for each in side):
         values["predictions" if model is None else "inputs"] = [*map(str, sides[0])]

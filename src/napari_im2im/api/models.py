@@ -52,3 +52,16 @@ def load_model(source: ModelPackage | str | Path) -> ModelPackage:
         + (f"; did you mean {close[0]}? " if close else ". ")
         + cure
     )
+
+
+def find_model(source: ModelPackage | str | Path) -> Path:
+    """Return where a model is; see `load_model`.
+
+    Raises
+    ------
+    ModelError
+        If there is no such model.
+    """
+    if isinstance(source, str | Path) and Path(source).exists():
+        return Path(source)
+    return load_model(source).path

@@ -51,14 +51,14 @@ class Evaluate(JsonOption, EvaluateConfig):
             raise ConfigError(
                 f"Name the files of {missing}, e.g. '{missing} in/*.tif'."
             )
-        from napari_im2im.api import load_model
+        from napari_im2im.api.models import find_model
         from napari_im2im.cli.console import follow, print_table, results, status
         from napari_im2im.evaluation.job import EvaluationFinished, evaluate_events
 
         own = {"config", "json_lines", "trust"}
         values = self.model_dump(exclude=own, exclude_unset=True)
         if self.model:
-            values["model"] = str(load_model(self.model).path)
+            values["model"] = str(find_model(self.model))
         job = EvaluateConfig.model_validate(values)
         events = evaluate_events(job, trusted=self.trust)
         last = follow(events, "Evaluating", json_lines=self.json_lines)

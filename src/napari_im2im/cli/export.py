@@ -106,9 +106,9 @@ class Export(BaseModel):
 
     @staticmethod
     def _path(model: str) -> Path:
-        from napari_im2im.api import load_model
+        from napari_im2im.api.models import find_model
 
-        return Path(model) if Path(model).exists() else load_model(model).path
+        return find_model(model)
 
 
 def _in_words(events: Generator[Event]) -> Generator[Event]:

@@ -48,6 +48,7 @@ class Train(JsonOption, TrainConfig):
                 "'phase/*.tif' --data.targets 'dna/*.tif', or the same keys in "
                 "--config FILE."
             )
+        from napari_im2im.api.models import find_model
         from napari_im2im.cli.console import follow, metrics_line, results, status
         from napari_im2im.evaluation.trained import train_and_test_events
         from napari_im2im.events import TrainingFinished
@@ -55,9 +56,10 @@ class Train(JsonOption, TrainConfig):
         from napari_im2im.training.processes import processes
 
         own = {"config", "preset", "dry_run", "json_lines", "trust"}
-        job = TrainConfig.model_validate(
-            self.model_dump(exclude=own, exclude_unset=True)
-        )
+        values = self.model_dump(exclude=own, exclude_unset=True)
+        if self.start_from is not None:
+            values["start_from"] = find_model(self.start_from)
+        job = TrainConfig.model_validate(values)
         if self.dry_run:
             forecast = forecast_training(job, trusted=self.trust)
             results.print(

@@ -192,7 +192,9 @@ class TrainConfig(_Config):
     device: str = Field("auto", description="auto, cpu, cuda, cuda:0, mps …")
     precision: str = Field("auto", description="auto, 32-true, bf16-mixed, 16-mixed.")
     start_from: Path | None = Field(
-        None, description="Model package whose weights training goes on from."
+        None,
+        description="Model whose weights training goes on from: its package, or the "
+        "name of one on this computer.",
     )
     new_head: bool = Field(
         False, description="Start the last layer of start_from anew, even if it fits."
