@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import csv
 import math
+import signal
+import subprocess
+import sys
 from dataclasses import replace
 
 import numpy as np
 import pytest
 import torch
+import yaml
 from pydantic import ValidationError
 
 from napari_im2im.events import (
@@ -19,6 +23,7 @@ from napari_im2im.events import (
     Progress,
     TrainingStarted,
 )
+from napari_im2im.images.writing import save_image
 from napari_im2im.models.package import load_package
 from napari_im2im.training.config import TrainConfig
 from napari_im2im.training.loop import train_events
@@ -113,9 +118,7 @@ def test_a_model_is_fine_tuned_against_a_discriminator(pairs, tmp_path):
 
 
 def test_a_discriminator_compares_images_alone():
-    with pytest.raises(
-        ValidationError, match=r"goes with the tasks image and"
-    ):
+    with pytest.raises(ValidationError, match=r"goes with the tasks image and"):
         TrainConfig(task="semantic", adversarial={"weight": 1})
 
 
@@ -160,13 +163,35 @@ def test_two_sets_of_images_that_do_not_pair(sets, tmp_path):
     assert torch.equal(kept[name], average[f"module.there.{name}"])
 
 
-def test_all_four_networks_go_on_where_they_were_cut_off(sets, tmp_path, monkeypatch):
-    job = {**JOB, **UNPAIRED, "output": tmp_path}
+KILLED = """
+import os, signal, sys
+from pathlib import Path
+import torch
+torch.set_num_threads(1)
+from napari_im2im.training.loop import train_events
+from napari_im2im.training.runs.folder import read_config
+for event in train_events(read_config(Path(sys.argv[1]))):
+    if getattr(event, "done", 0) == 13 and event.activity == "Training":
+        os.kill(os.getpid(), signal.SIGKILL)
+"""
+
+
+def test_all_four_networks_go_on_where_a_process_was_killed(sets, tmp_path):
+    for letter, side in (("A", 0), ("B", 1)):
+        for image in {pair[side].name: pair[side] for pair in sets}.values():
+            save_image(image, tmp_path / "data" / letter / f"{image.name}.ome.tif")
+    job = {**JOB, **UNPAIRED, "output": str(tmp_path)}
     job |= {"optimizer": {"accumulate": 2, "ema": 0.9}}
-    config = TrainConfig.model_validate(job)
-    whole = list(train_events(config, sets))[-1].run_folder
-    run = cut_off_at(13, config, sets, monkeypatch)
-    list(train_events(TrainConfig(resume=run), sets))
+    job |= {"data": {"folder": str(tmp_path / "data")}}
+    whole = list(train_events(TrainConfig.model_validate(job)))[-1].run_folder
+    (tmp_path / "job.yaml").write_text(yaml.safe_dump(job))
+    command = [sys.executable, "-c", KILLED, str(tmp_path / "job.yaml")]
+    ended = subprocess.run(command, check=False, capture_output=True, text=True)
+    assert ended.returncode == -signal.SIGKILL, ended.stderr
+    run = tmp_path / "tiny-2"
+    # What came since isn't learned from.
+    save_image(sets[0][0].renamed("new"), tmp_path / "data" / "A" / "new.ome.tif")
+    list(train_events(TrainConfig(resume=run)))
     assert curve(run) == curve(whole)
     names = ("network", "discriminators", "average")
     assert_equal_states(checkpoint(run), checkpoint(whole), names)

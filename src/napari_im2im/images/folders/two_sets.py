@@ -122,21 +122,19 @@ def _table(folder: Path) -> ImageTable:
 
 
 def _kind_sets(folder: Path, files: Sequence[Path], names: Mapping[str, str]) -> _Sets:
-    kinds = {kind.name: kind for kind in find_kinds(files)}
-    for role in ("input", "target"):
-        wanted = names.get(role) or next(
-            (name for name, kind in kinds.items() if kind.role == role), ""
-        )
-        if wanted not in kinds:
-            shown = f" (there are {', '.join(kinds)})" if len(kinds) > 1 else ""
-            raise DataError(
-                f"The names in {folder} don't say which files are the {role}s{shown}: "
-                "put them into folders A and B, or name patterns."
-            )
-        names = {**names, role: wanted}
+    """Sort the files of one folder, by kinds that were chosen or what names say."""
+    kinds = {kind.name: [*kind.files.values()] for kind in find_kinds(files)}
     tables = []
-    for role in ("input", "target"):
-        paths = kinds[names[role]].files.values()
-        text = f"{len(paths)} files {names[role]}"
-        tables.append(ImageTable(tuple(TableRow((p,)) for p in paths), text))
+    for role, roles in (("input", {"input"}), ("target", {"target", "labels"})):
+        name = names.get(role, role)
+        paths = [path for path in files if role_of(path.stem) in roles]
+        if role in names:
+            paths = kinds.get(name, [])
+        if not paths:
+            raise DataError(
+                f"The names in {folder} don't say which files are the {role}s: put "
+                "them into folders A and B, or name patterns."
+            )
+        rows = tuple(TableRow((path,)) for path in paths)
+        tables.append(ImageTable(rows, f"{len(rows)} files {name}"))
     return tables[0], tables[1]
