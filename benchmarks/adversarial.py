@@ -17,7 +17,8 @@ from typing import Any
 
 import numpy as np
 import torch
-from quality import Pair, read, wells
+from quality_floors import read
+from quality_sets import beside
 
 from napari_im2im.api import predict
 from napari_im2im.events import MetricsLogged, TrainingFinished
@@ -27,6 +28,8 @@ from napari_im2im.training.config import TrainConfig
 from napari_im2im.training.loop import train_events
 from napari_im2im.training.metrics import image_metrics
 from napari_im2im.training.tasks.unpaired import texture_distance
+
+Pair = tuple[Image, Image]
 
 _SHOWN = 192
 """Pixels of a test image that are drawn."""
@@ -101,7 +104,8 @@ def main() -> None:
     )
     parser.add_argument("--out", type=Path, required=True, help="folder for the runs")
     options = parser.parse_args()
-    pairs, testing = wells(options.data)
+    wells = [pair[:2] for pair in beside(options.data, "gfp", "dna")]
+    pairs, testing = wells[:8], wells[8:]
     corner = (slice(0, _SHOWN), slice(0, _SHOWN))
     drawn = [
         [read(source)[0][corner], read(target)[0][corner]] for source, target in testing

@@ -24,7 +24,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
-from quality import Pair, read
+from quality_floors import read
 
 from napari_im2im.api import predict
 from napari_im2im.events import MetricsLogged, NewBest, TrainingFinished
@@ -37,6 +37,8 @@ from napari_im2im.training.metrics import image_metrics
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
+Pair = tuple[Image, Image]
 
 PARENT_WELLS = [0, 1, 2, 3, 5]
 """Wells of both states of the cells: the stain in the nucleus, and around it."""

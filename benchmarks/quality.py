@@ -1,210 +1,97 @@
 """How well default settings learn, on images that training never saw.
 
-    python benchmarks/quality.py neurons DATA/lf2d-isl-neurons --steps 300
-    python benchmarks/quality.py wells DATA/mc2d-u2os-fkhr-dna --steps 300
+    python benchmarks/quality.py flow DATA/lf2d-ifc-cells --seconds 180
+    python benchmarks/quality.py nuclei DATA/seg2d-dsb2018-nuclei --seconds 180 \
+        --tools napari-im2im BiaPy --biapy PYTHON
 
-``neurons``: 4 phase planes to DAPI, MAP2 and NFH (Christiansen et al. 2018), tiles of
-rows 0 to 2 train, row 3 tests. ``wells``: FKHR-GFP to DNA (BBBC013), the first 8 wells
-train, the last 3 test. The model stands beside three floors: the mean of the training
-targets, and the best linear mapping of the inputs at the same pixel and in a
-neighbourhood of 7 x 7.
+A set of `quality_sets.py` is learned by some tools of `quality_tools.py`, each for the
+same time, and stands in a table beside its floors (`quality_floors.py`).
 """
 
 from __future__ import annotations
 
 import argparse
-import time
+import json
+import sys
 from pathlib import Path
 
 import imageio.v3
 import numpy as np
-import torch
-
-from napari_im2im.api import predict
-from napari_im2im.events import Event, MetricsLogged, NewBest, TrainingFinished
-from napari_im2im.images.image import Image
-from napari_im2im.images.reading import open_image
-from napari_im2im.training.config import TrainConfig
-from napari_im2im.training.loop import train_events
-from napari_im2im.training.metrics import image_metrics
-
-Pair = tuple[Image, Image]
+from quality_floors import FLOORS, classes, read
+from quality_scores import SCORES, table
+from quality_sets import SETS, ImageSet
+from quality_tools import TOOLS
+from skimage.color import label2rgb
+from skimage.segmentation import find_boundaries
 
 
-def neurons(folder: Path) -> tuple[list[Pair], list[Pair]]:
-    def row(number: int) -> list[Pair]:
-        return [
-            (
-                open_image(path, axes="cyx"),
-                open_image(
-                    path.with_name(
-                        path.name.replace("input_phase_zyx", "target_dapi-map2-nfh_cyx")
-                    ),
-                    axes="cyx",
-                ),
-            )
-            for path in sorted(folder.glob(f"tile_r{number}*_input_*.tif"))
+def shown(pixels: np.ndarray, like: np.ndarray) -> np.ndarray:
+    """Return the middle plane of the first channel, from black to white."""
+    low, high = np.percentile(like, (1, 99.8))
+    plane = pixels.reshape(-1, *pixels.shape[-2:])
+    plane = plane[len(plane) // 2].astype(float)
+    return np.clip((plane - low) / max(high - low, 1e-9), 0, 1)
+
+
+def panel(found: ImageSet, result: np.ndarray, number: int) -> np.ndarray:
+    """Return a result, or the truth, as colours."""
+    pair = found.testing[number]
+    if found.task in ("image", "noise2void"):
+        grey = shown(np.squeeze(result), read(pair.target))
+        return np.dstack([grey] * 3)
+    labels = np.squeeze(result).astype(int)
+    labels = labels[len(labels) // 2] if labels.ndim == 3 else labels
+    grey = shown(read(pair.input), read(pair.input))
+    colored = label2rgb(labels, grey, alpha=0.3, bg_label=0)
+    colored[find_boundaries(labels, mode="inner")] = (1, 1, 0)
+    return colored
+
+
+def save_picture(path: Path, found: ImageSet, columns: list[list[np.ndarray]]) -> None:
+    """Write input, truth and results: a row for each test image."""
+    rows = []
+    for number, pair in enumerate(found.testing[:4]):
+        source = np.dstack([shown(read(pair.input), read(pair.input))] * 3)
+        truth = pair.target.read()
+        if found.task == "semantic":
+            truth = classes(found, pair)
+        panels = [
+            panel(found, each, number)
+            for each in (truth, *(c[number] for c in columns))
         ]
-
-    return [pair for number in range(3) for pair in row(number)], row(3)
-
-
-def wells(folder: Path) -> tuple[list[Pair], list[Pair]]:
-    pairs = [
-        (
-            open_image(path),
-            open_image(path.with_name(path.name.replace("gfp", "dna"))),
-        )
-        for path in sorted(folder.glob("*_gfp.tif"))
-    ]
-    return pairs[:8], pairs[8:]
-
-
-SETS = {
-    "neurons": (neurons, ("DAPI", "MAP2", "NFH")),
-    "wells": (wells, ("DNA",)),
-}
-
-
-def read(image: Image) -> np.ndarray:
-    return image.read(axes=("channel", "y", "x")).astype(np.float64)
-
-
-def neighbourhood(pixels: np.ndarray, radius: int) -> np.ndarray:
-    """Return what surrounds each pixel, and 1: ``(pixel, feature)``."""
-    margin = ((0, 0), (radius, radius), (radius, radius))
-    size = 2 * radius + 1
-    windows = np.lib.stride_tricks.sliding_window_view(
-        np.pad(pixels, margin, mode="reflect"), (size, size), axis=(1, 2)
-    )
-    features = windows.transpose(1, 2, 0, 3, 4).reshape(pixels[0].size, -1)
-    return np.c_[features, np.ones(len(features))]
-
-
-def linear_floor(
-    training: list[Pair], inputs: list[np.ndarray], radius: int
-) -> list[np.ndarray]:
-    gram, moment = 0.0, 0.0
-    for source, target in training:
-        features = neighbourhood(read(source), radius)
-        values = read(target).reshape(len(read(target)), -1).T
-        gram, moment = gram + features.T @ features, moment + features.T @ values
-    weights = np.linalg.lstsq(gram, moment, rcond=None)[0]
-    return [
-        (neighbourhood(pixels, radius) @ weights).T.reshape(-1, *pixels.shape[1:])
-        for pixels in inputs
-    ]
-
-
-def mean_floor(training: list[Pair], inputs: list[np.ndarray]) -> list[np.ndarray]:
-    targets = np.concatenate(
-        [read(t).reshape(len(read(t)), -1) for _, t in training], axis=1
-    )
-    mean = targets.mean(axis=1)[:, None, None]
-    return [np.broadcast_to(mean, (len(mean), *x.shape[1:])) for x in inputs]
-
-
-def watch(event: Event, started: float) -> None:
-    if isinstance(event, MetricsLogged) and "pcc" in event.values:
-        values = ", ".join(f"{k} {v:.3f}" for k, v in list(event.values.items())[:7])
-        seconds = time.monotonic() - started
-        print(f"{seconds:6.0f} s, step {event.step}: {values}", flush=True)
-    elif isinstance(event, NewBest):
-        print(f"         best so far: {event.value:.4f}", flush=True)
-
-
-def train(training: list[Pair], options: argparse.Namespace) -> Path:
-    config = TrainConfig.model_validate(
-        {
-            "name": options.set,
-            "output": options.out,
-            "effort": {"steps": options.steps, "seconds": options.seconds},
-            "seed": options.seed,
-            "device": options.device,
-            "network": {"size": options.size},
-        }
-    )
-    started = time.monotonic()
-    for event in train_events(config, training):
-        watch(event, started)
-    assert isinstance(event, TrainingFinished)
-    print(f"{event.reason} in {time.monotonic() - started:.0f} s: {event.metrics}")
-    return event.package
-
-
-def score(
-    name: str,
-    predictions: list[np.ndarray],
-    testing: list[Pair],
-    channels: tuple[str, ...],
-    span: list[float],
-) -> str:
-    """Return a row of the table: PCC and SSIM of each channel, mean of the images."""
-    rows = []
-    for prediction, (_, target) in zip(predictions, testing, strict=True):
-        truth = read(target)
-        shaped = np.array(prediction, np.float64).reshape(truth.shape)
-        values = image_metrics(
-            torch.from_numpy(shaped)[None],
-            torch.from_numpy(truth)[None],
-            span,
-            channels,
-        )
-        suffixes = [f" {c}" for c in channels] if len(channels) > 1 else [""]
-        rows.append([values[m + s] for s in suffixes for m in ("pcc", "ssim")])
-    return f"| {name} | " + " | ".join(f"{v:.3f}" for v in np.mean(rows, 0)) + " |"
-
-
-def save_picture(
-    path: Path, predictions: list[np.ndarray], testing: list[Pair]
-) -> None:
-    """Write the first input channel, then target and prediction of each channel."""
-    rows = []
-    for prediction, (source, target) in zip(predictions, testing, strict=True):
-        truth = read(target)
-        low, high = np.percentile(read(source)[0], (1, 99))
-        panels = [(read(source)[0] - low) / (high - low)]
-        for guess, true in zip(prediction.reshape(truth.shape), truth, strict=True):
-            low, high = np.percentile(true, (1, 99.8))
-            panels += [(image - low) / (high - low) for image in (true, guess)]
-        rows.append(np.hstack(panels))
-    picture = (255 * np.clip(np.vstack(rows), 0, 1)).astype(np.uint8)
-    imageio.v3.imwrite(path, picture)
+        row = np.hstack([each[:256, :256] for each in (source, *panels)])
+        rows.append(np.pad(row, ((0, 4), (0, 0), (0, 0))))
+    width = max(row.shape[1] for row in rows)
+    rows = [np.pad(r, ((0, 0), (0, width - r.shape[1]), (0, 0))) for r in rows]
+    imageio.v3.imwrite(path, (255 * np.vstack(rows)).astype(np.uint8))
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("set", choices=SETS)
     parser.add_argument("data", type=Path, help="folder of the images")
-    parser.add_argument("--steps", type=int)
-    parser.add_argument("--seconds", type=float)
+    parser.add_argument("--tools", nargs="*", default=["napari-im2im"], choices=TOOLS)
+    parser.add_argument("--seconds", type=float, help="of each training")
+    parser.add_argument("--steps", type=int, help="of ours, instead of seconds")
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--device", default="auto")
-    parser.add_argument("--size", default="medium", help="small, medium or large")
-    parser.add_argument("--out", type=Path, help="folder for the run")
-    parser.add_argument("--package", type=Path, help="score this model, don't train")
+    parser.add_argument(
+        "--config", type=json.loads, default={}, help="JSON: settings of our training"
+    )
+    parser.add_argument("--biapy", default=sys.executable, help="Python that has BiaPy")
+    parser.add_argument("--out", type=Path, help="folder for our run")
+    parser.add_argument("--no-floors", action="store_true")
     parser.add_argument("--picture", type=Path, help="PNG to write")
     options = parser.parse_args()
-    load, channels = SETS[options.set]
-    training, testing = load(options.data)
-    package = options.package or train(training, options)
-    predictions = [np.asarray(predict(package, source)) for source, _ in testing]
-    inputs = [read(source) for source, _ in testing]
-    targets = np.concatenate(
-        [read(t).reshape(len(channels), -1) for _, t in training], axis=1
-    )
-    span = np.ptp(targets, axis=1).tolist()
-    print("| | " + " | ".join(f"{c} PCC | {c} SSIM" for c in channels) + " |")
-    print("|---" * (1 + 2 * len(channels)) + "|")
-    for name, results in (
-        ("mean of the targets", mean_floor(training, inputs)),
-        ("linear, same pixel", linear_floor(training, inputs, 0)),
-        ("linear, 7 × 7", linear_floor(training, inputs, 3)),
-        ("napari-im2im", predictions),
-    ):
-        print(score(name, results, testing, channels, span))
+    found = SETS[options.set](options.data)
+    sizes = [len(p) for p in (found.training, found.validation, found.testing)]
+    print("{} train, {} held out, {} test".format(*sizes), flush=True)
+    results = {} if options.no_floors else FLOORS[found.task](found)
+    for name in options.tools:
+        results[name] = TOOLS[name](found, options)
+    rows = {name: SCORES[found.task](found, each) for name, each in results.items()}
+    print(table(rows))
     if options.picture:
-        save_picture(options.picture, predictions, testing)
+        save_picture(options.picture, found, list(results.values()))
 
 
 if __name__ == "__main__":
