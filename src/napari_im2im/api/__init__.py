@@ -5,15 +5,11 @@ line. `train`, `predict` and `evaluate` run a job to its end and return its resu
 `train_events` and `predict_events` are the job itself, to loop over.
 """
 
+from napari_im2im.api.evaluation import evaluate
 from napari_im2im.api.files import predict_files
-from napari_im2im.api.jobs import (
-    evaluate,
-    predict,
-    predict_events,
-    train,
-    train_events,
-)
 from napari_im2im.api.models import load_model
+from napari_im2im.api.prediction import predict, predict_events
+from napari_im2im.api.training import train, train_events
 
 __all__ = [
     "evaluate",
