@@ -107,9 +107,11 @@ def test_a_plate_becomes_a_plate(tmp_path: Path) -> None:
     tasks = plan_predictions([str(tmp_path / "in")], 1, tmp_path / "out", "m")
     place = tmp_path / "out" / "p_m.ome.zarr"
     assert [task.results for task in tasks] == [[place / "A/1/0"], [place / "B/2/0"]]
-    # Several outputs can't be one image of a plate.
     several = plan_predictions([str(tmp_path / "in")], 1, None, "m", ["a", "b"])
-    assert several[0].results[0] == tmp_path / "in" / "p_m" / "A/1/0_a.ome.zarr"
+    plates = [tmp_path / "in" / f"p_m_{name}.ome.zarr" for name in "ab"]
+    assert several[0].results == [plate / "A/1/0" for plate in plates]
+    # What is written first lies where it can be moved from.
+    assert [path.parent for path in several[0].written] == 2 * [plates[0] / "A/1"]
 
 
 def test_a_model_with_two_inputs_takes_a_pattern_for_each(folder: Path) -> None:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import tracemalloc
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -19,15 +21,13 @@ from napari_im2im.events import (
     PredictionStarted,
     TileDone,
 )
-from napari_im2im.images import open_image
+from napari_im2im.images import open_image, save_image
 from napari_im2im.images.image import Image
-from napari_im2im.inference import sources
+from napari_im2im.inference import collection, sources
 from napari_im2im.inference.config import PredictConfig
+from napari_im2im.inference.file_tasks import PredictionTask, plan_predictions
 from napari_im2im.inference.prediction import predict_with
 from napari_im2im.models.tensors import Step
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 UNET = as_function(UNet(), gain=1.5)
 FIELD = {
@@ -132,6 +132,52 @@ def test_another_job_is_not_continued(tmp_path: Path) -> None:
     events.close()
     with pytest.raises(ConfigError, match="begun with another image"):
         events_of(MODEL, UNET, image(100, 180), resume=True, **config)
+
+
+def test_each_output_of_several_becomes_a_plate(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plate = zarr.create_group(tmp_path / "p.zarr", zarr_format=2)
+    plate.attrs["plate"] = {"wells": [{"path": "A/1"}, {"path": "B/2"}]}
+    for well in ("A/1", "B/2"):
+        plate.create_group(well).attrs["well"] = {"images": [{"path": "0"}]}
+        save_image(image(40, 40), tmp_path / "p.zarr" / well / "0.zarr")
+        (tmp_path / "p.zarr" / well / "0.zarr").rename(tmp_path / "p.zarr" / well / "0")
+
+    def network(arrays: list[np.ndarray]) -> list[np.ndarray]:
+        return [arrays[0] + 1, arrays[0] + 2]
+
+    specs = [output_spec(id=name) for name in ("one", "two")]
+    model = FakeModel((input_spec(),), tuple(specs), config=FIELD)
+
+    def predict(config: PredictConfig, **_: Any) -> Any:
+        path = Path(config.inputs[0])
+        return predict_with(model, FakeRuntime(network), config, [open_image(path)])
+
+    monkeypatch.setattr(collection, "predict_events", predict)
+    monkeypatch.setattr(collection, "task_config", of_task)
+    out = tmp_path / "out"
+    tasks = plan_predictions([str(tmp_path / "p.zarr")], 1, out, "m", ["one", "two"])
+    for task in tasks:
+        loaded: Any = SimpleNamespace(package=None)
+        list(collection.predict_task(PredictConfig(), task, loaded))
+    assert sorted(path.name for path in out.iterdir()) == [
+        "p_m_one.ome.zarr",
+        "p_m_two.ome.zarr",
+    ]
+    for number, name in enumerate(("one", "two"), start=1):
+        result = out / f"p_m_{name}.ome.zarr"
+        assert "plate" in zarr.open_group(result, mode="r").attrs["ome"]
+        for well in ("A/1", "B/2"):
+            images = [path.name for path in (result / well).iterdir() if path.is_dir()]
+            assert images == ["0"]
+            read = np.squeeze(open_image(result / well / "0").data[...])
+            np.testing.assert_allclose(read, image(40, 40).data + number, rtol=1e-6)
+
+
+def of_task(config: PredictConfig, task: PredictionTask, _: Any) -> PredictConfig:
+    values = {"inputs": [str(task.inputs[0])], "output": task.output, "halo": "exact"}
+    return config.model_copy(update=values)
 
 
 def test_memory_does_not_grow_with_the_image(

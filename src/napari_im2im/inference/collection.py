@@ -113,9 +113,10 @@ def predict_task(
     job = task_config(config, task, loaded.package)
     task.output.parent.mkdir(parents=True, exist_ok=True)
     if task.group is not None:
-        place, image = task.group
+        image = task.group[1]
         source = task.inputs[0].parents[image.count("/")]
-        copy_structure(source, place, [image])
+        for plate in task.plates:
+            copy_structure(source, plate, [image])
     yield from predict_events(job, loaded=loaded, tiles=tiles)
     if task.group is not None:
         _put_in_place(task)
@@ -194,7 +195,7 @@ def _put_in_place(task: PredictionTask) -> None:
     """Move the image of a plate to its place, now that it is complete."""
     from napari_im2im.images.atomic import remove, write_errors
 
-    place = task.results[0]
-    with write_errors(place):
-        remove(place)
-        task.output.rename(place)
+    for written, place in zip(task.written, task.results, strict=True):
+        with write_errors(place):
+            remove(place)
+            written.rename(place)

@@ -42,7 +42,8 @@ class PredictionTask:
         What tells the files of several outputs apart; empty for one output.
     group
         The plate, and the image in it, that the result becomes once it is
-        complete; None for a file by itself.
+        complete; None for a file by itself. Each of several outputs becomes a
+        plate, told apart by its name.
     """
 
     inputs: tuple[Path, ...]
@@ -54,8 +55,18 @@ class PredictionTask:
     def results(self) -> list[Path]:
         """Files that there are once it is complete."""
         if self.group is not None:
-            return [self.group[0] / self.group[1]]
+            return [plate / self.group[1] for plate in self.plates]
+        return self.written
+
+    @property
+    def written(self) -> list[Path]:
+        """Files that the prediction itself writes."""
         return named_paths(self.output, self.names or ("",))
+
+    @property
+    def plates(self) -> list[Path]:
+        """Plates that its results belong to."""
+        return [] if self.group is None else _plates(self.group[0], self.names)
 
     @property
     def begun(self) -> bool:
@@ -127,9 +138,9 @@ def plan_predictions(
     for group in groups:
         first = group[0]
         paths = tuple(found.path for found in group)
-        if first.plate is not None and not names:
+        if first.plate is not None:
             place = output if is_file else None
-            tasks.append(_in_plate(first, paths, place, output, root, slug))
+            tasks.append(_in_plate(first, paths, place, output, root, slug, names))
         else:
             tasks.append(_by_itself(first, paths, output, root, slug, names))
     return _apart(_without_results(tasks))
@@ -199,10 +210,6 @@ def _by_itself(
     names: tuple[str, ...],
 ) -> PredictionTask:
     path = first.path
-    if first.plate is not None:
-        folder = _mirrored(first.plate.parent, output, root)
-        place = folder / f"{_stem(first.plate)}_{slug}" / path.relative_to(first.plate)
-        return PredictionTask(paths, place.with_name(f"{path.name}.ome.zarr"), names)
     folder = _mirrored(path.parent, output, root)
     suffix = ".ome.zarr" if is_store(path) else ".ome.tif"
     return PredictionTask(paths, folder / f"{_stem(path)}_{slug}{suffix}", names)
@@ -215,6 +222,7 @@ def _in_plate(
     output: Path | None,
     root: Path,
     slug: str,
+    names: tuple[str, ...],
 ) -> PredictionTask:
     plate = first.plate
     assert plate is not None
@@ -223,8 +231,14 @@ def _in_plate(
         place = folder / f"{_stem(plate)}_{slug}.ome.zarr"
     image = first.path.relative_to(plate).as_posix()
     # A path in a plate has no suffix, which an output needs while it is written.
-    written = (place / image).with_name(f"{first.path.name}.zarr")
-    return PredictionTask(paths, written, group=(place, image))
+    folder = (_plates(place, names)[0] / image).parent
+    written = folder / f"{first.path.name}.zarr"
+    return PredictionTask(paths, written, names, (place, image))
+
+
+def _plates(place: Path, names: tuple[str, ...]) -> list[Path]:
+    """Return a plate for each of several outputs, or the only one."""
+    return named_paths(place, names or ("",))
 
 
 def _mirrored(folder: Path, output: Path | None, root: Path) -> Path:
