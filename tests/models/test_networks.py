@@ -58,6 +58,16 @@ def test_networks_of_all_sizes_are_ordered_by_parameters() -> None:
     assert counts[0] * 8 < counts[2]
 
 
+def test_the_size_follows_the_device_unless_it_is_said() -> None:
+    config = NetworkConfig()
+
+    assert config.sized(on_cpu=True).size == "small"
+    assert config.sized(on_cpu=False).size == "medium"
+    assert NetworkConfig(size="large").sized(on_cpu=True).size == "large"
+    # A class of MONAI has no sizes.
+    build(NetworkConfig(name="VNet").sized(on_cpu=True), ZYX)
+
+
 def test_a_transformer_is_of_the_size_of_its_patch() -> None:
     patch = {"y": 32, "x": 64}
     config = NetworkConfig(

@@ -82,6 +82,7 @@ def test_a_training_learns_and_leaves_a_package(config, pairs, tmp_path):
     (started,) = of(TrainingStarted, events)
     assert (started.training_images, started.validation_images) == (2, 1)
     assert started.run_folder == tmp_path / "tiny"
+    assert run_folder.RunFolder.open(started.run_folder)[1].network.size == "small"
     logged = [e.values for e in of(MetricsLogged, events) if "pcc" in e.values]
     assert logged[-1]["validation_loss"] < 0.75 * logged[0]["validation_loss"]
     assert logged[-1]["pcc"] > 0.8

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from difflib import get_close_matches
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -35,13 +35,21 @@ class NetworkConfig(BaseModel):
         "BasicUNet",
         description="One of the catalogue, or any class of monai.networks.nets.",
     )
-    size: NetworkSize = Field(
-        "medium", description="Width of the networks that the catalogue lists."
+    size: NetworkSize | Literal["auto"] = Field(
+        "auto",
+        description="Width of the networks that the catalogue lists; auto: small on a "
+        "CPU, where it learns three times as many steps in the same time, else medium.",
     )
     kwargs: dict[str, Any] = Field(
         default_factory=dict,
         description="Arguments of the class; sizes and channels are filled in.",
     )
+
+    def sized(self, *, on_cpu: bool) -> NetworkConfig:
+        """Return the config with the size that ``auto`` means."""
+        if self.size != "auto" or self.name not in CATALOGUE:
+            return self
+        return self.model_copy(update={"size": "small" if on_cpu else "medium"})
 
 
 @dataclass(frozen=True)
@@ -96,11 +104,12 @@ def plan_network(
     name = info.network or info.name
     source = ARCHITECTURES / info.source if info.source else None
     parameters = inspect.signature(_network_class(name, source).__init__).parameters
-    if config.name not in CATALOGUE and config.size != "medium":
+    if config.name not in CATALOGUE and config.size not in ("auto", "medium"):
         raise ConfigError(
             f"{config.name} has no sizes: set its width through network.kwargs."
         )
-    kwargs: dict[str, Any] = {**info.kwargs, **info.sizes.get(config.size, {})}
+    size = "medium" if config.size == "auto" else config.size
+    kwargs: dict[str, Any] = {**info.kwargs, **info.sizes.get(size, {})}
     kwargs |= _shape_kwargs(name, {**kwargs, **config.kwargs}, spatial_axes, scale)
     sizes: dict[str, Any] = {
         "spatial_dims": len(spatial_axes),

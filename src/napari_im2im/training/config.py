@@ -284,6 +284,13 @@ class TrainConfig(_Config):
                 )
         return self
 
+    def sized(self, *, on_cpu: bool) -> TrainConfig:
+        """Return the config with the network's size for a device filled in."""
+        if self.start_from is not None:
+            return self
+        network = self.network.sized(on_cpu=on_cpu)
+        return self.model_copy(update={"network": network})
+
     def completed(self) -> TrainConfig:
         """Return the config with the defaults of its task filled in."""
         update: dict[str, Any] = {}

@@ -106,19 +106,16 @@ def forecast_training(
             "A dry run is of a new training: leave out resume, or the dry run."
         )
     fabric = open_fabric(config)
+    on_cpu = fabric.device.type == "cpu"
     preparation = prepare(
-        config, pairs, on_cpu=fabric.device.type == "cpu", trusted=trusted
+        config.sized(on_cpu=on_cpu), pairs, on_cpu=on_cpu, trusted=trusted
     )
     check_batch(preparation)
     folder = config.output or runs_folder()
-    disk = disk_bytes(preparation.network)
+    disk = disk_bytes(*preparation.networks)
     check_writable(folder, disk)
-    sampler = PatchSampler(
-        preparation.split.training,
-        tuple(preparation.patch.values()),
-        preparation.patches_per_step,
-    )
-    plan = StepPlan(config.effort, sampler.steps_per_epoch)
+    steps_per_epoch = _steps_per_epoch(preparation)
+    plan = StepPlan(config.effort, steps_per_epoch)
     return TrainingForecast(
         name=config.name,
         folder=folder,
@@ -131,7 +128,7 @@ def forecast_training(
         patch=preparation.patch,
         batch_size=preparation.batch_size,
         steps=plan.most,
-        steps_per_epoch=sampler.steps_per_epoch,
+        steps_per_epoch=steps_per_epoch,
         seconds=config.effort.time_limit,
         memory=memory_bytes(preparation),
         disk=disk,
@@ -140,6 +137,26 @@ def forecast_training(
 
 def memory_bytes(preparation: Preparation) -> int:
     """Estimate the bytes that a step needs, in float32, by a run without values."""
+    layout, opponents = preparation.layout, preparation.opponents
+    shape = (preparation.batch_size, *preparation.patch.values())
+    inputs, outputs = len(layout.input_channels), len(preparation.task.output_names)
+    kept = _kept(preparation.network, inputs, shape)
+    if opponents is not None:
+        if opponents.back is not None:
+            # Each of both translates, brings back and leaves alone.
+            kept = 3 * (kept + _kept(opponents.back, outputs, shape))
+        judges = opponents.discriminators
+        # They see what was made twice, and what is real.
+        kept += sum(
+            3 * _kept(judge, channels, shape)
+            for judge, channels in zip(judges.judges, judges.channels, strict=True)
+        )
+    weights = sum(map(_weights, preparation.networks))
+    return kept + 16 * math.prod(shape) * outputs + _BYTES_PER_WEIGHT * weights
+
+
+def _kept(network: torch.nn.Module, channels: int, shape: Sequence[int]) -> int:
+    """Return the bytes that layers keep of a batch ``(batch, [z,] y, x)``."""
     kept = 0
 
     def note(_module: object, _inputs: object, output: object) -> None:
@@ -147,20 +164,24 @@ def memory_bytes(preparation: Preparation) -> int:
         if isinstance(output, torch.Tensor):
             kept += output.numel() * output.element_size()
 
-    network = copy.deepcopy(preparation.network).to("meta")
-    for module in network.modules():
+    copied = copy.deepcopy(network).to("meta")
+    for module in copied.modules():
         if not list(module.children()):
             module.register_forward_hook(note)
-    layout = preparation.layout
-    shape = (
-        preparation.batch_size,
-        len(layout.input_channels),
-        *preparation.patch.values(),
-    )
     with torch.no_grad():
-        network(torch.empty(shape, device="meta"))
-    batch = math.prod(shape) // shape[1] * len(preparation.task.output_names) * 4
-    return kept + 4 * batch + _BYTES_PER_WEIGHT * _weights(preparation.network)
+        copied(torch.empty((shape[0], channels, *shape[1:]), device="meta"))
+    return kept
+
+
+def _steps_per_epoch(preparation: Preparation) -> int:
+    """Return the steps in which as many pixels are seen as the larger set has."""
+    splits = (preparation.split, preparation.others)
+    patch = tuple(preparation.patch.values())
+    return max(
+        PatchSampler(s.training, patch, preparation.patches_per_step).steps_per_epoch
+        for s in splits
+        if s is not None
+    )
 
 
 def _weights(network: torch.nn.Module) -> int:

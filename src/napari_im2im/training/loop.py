@@ -74,10 +74,12 @@ def train_events(
         if pairs is None:
             config = _with_known_files(config, run)
     fabric = open_fabric(config)
+    on_cpu = fabric.device.type == "cpu"
+    config = config.sized(on_cpu=on_cpu)
     # The first process fills the caches that the others read.
     with fabric.rank_zero_first(local=True):
         preparation = yield from preparing(
-            config, pairs, on_cpu=fabric.device.type == "cpu", trusted=trusted
+            config, pairs, on_cpu=on_cpu, trusted=trusted
         )
     check_batch(preparation)
     if run is None:
@@ -116,7 +118,7 @@ def train_events(
 def _create(config: TrainConfig, preparation: Preparation) -> RunFolder:
     """Make the run folder, if there is space for it."""
     folder = config.output or runs_folder()
-    check_writable(folder, disk_bytes(preparation.network))
+    check_writable(folder, disk_bytes(*preparation.networks))
     run = RunFolder.create(folder, config)
     if preparation.rows:
         run.write_file(FILES, format_table(preparation.rows).encode())
