@@ -77,19 +77,18 @@ class Case:
     inputs: int = 1
     outputs: int = 1
     train: dict[str, Any] = field(default_factory=dict)
-    architecture: str = "library"
+    architecture: str = "auto"
 
 
 TWO, THREE = ("y", "x"), ("z", "y", "x")
 NARROW = {"kwargs": {"features": [8, 8, 8, 16, 16, 8]}}
 CASES = {
-    "2d-one-channel": Case(TWO),
-    "2d-two-to-three": Case(TWO, 2, 3, architecture="source"),
+    "2d-one-channel": Case(TWO, architecture="library"),
+    "2d-two-to-three": Case(TWO, 2, 3),
     "3d-one-to-two": Case(THREE, 1, 2),
     "3d-residual-source": Case(
         THREE,
         train={"network": {"name": "UNet", "kwargs": {"channels": [4, 4, 8, 8]}}},
-        architecture="source",
     ),
     "2d-semantic": Case(TWO, train={"task": "semantic"}),
     "3d-semantic": Case(THREE, 2, train={"task": "semantic"}),
