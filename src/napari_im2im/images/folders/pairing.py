@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from napari_im2im.errors import DataError
 from napari_im2im.images.folders.collections import is_store
+from napari_im2im.images.formats.suffixes import is_image_name
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -125,6 +126,42 @@ def named(paths: Sequence[Path]) -> str:
     names = ", ".join(path.name for path in paths[:_NAMED_AT_MOST])
     more = len(paths) - _NAMED_AT_MOST
     return f"{names} and {more} more" if more > 0 else names
+
+
+def listed(names: Sequence[str]) -> str:
+    """Return names as a sentence has them: ``a, b and c``."""
+    if len(names) < 2:
+        return "".join(names)
+    return f"{', '.join(names[:-1])} and {names[-1]}"
+
+
+def folders_and_images(folder: Path) -> tuple[list[Path], list[Path]]:
+    """Return the sub-folders and the images of a folder, in natural order.
+
+    Raises
+    ------
+    DataError
+        If it can't be read, or holds neither.
+    """
+    try:
+        # A folder that is a Zarr store is an image, and lists nothing.
+        if not is_plain_folder(folder):
+            if folder.is_dir():
+                return [], [folder]
+            raise DataError(f"There is no folder {folder}: check its name.")
+        inside = sorted(folder.iterdir(), key=natural_order)
+        files = [f for f in files_in(folder) if is_image_name(f) or f.is_dir()]
+    except OSError as error:
+        raise DataError(
+            f"The folder {folder} can't be read ({error.strerror}): ask for the right "
+            "to read it, or choose another."
+        ) from error
+    folders = [f for f in inside if is_plain_folder(f) and not f.name.startswith(".")]
+    if not folders and not files:
+        raise DataError(
+            f"The folder {folder} holds no images: choose the folder that does."
+        )
+    return folders, sorted(files, key=natural_order)
 
 
 def expand_patterns(patterns: Sequence[str], side: str) -> list[Path]:

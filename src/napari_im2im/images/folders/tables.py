@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import csv
 import io
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, get_args
 
 from napari_im2im.errors import DataError
+from napari_im2im.images.folders.pairing import named
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
+
+    from napari_im2im.images.folders.pairing import Matches
 
 Part = Literal["train", "val", "test"]
 """Files to learn from, to judge by while learning, and to leave alone."""
@@ -162,3 +165,27 @@ def format_table(rows: Sequence[TableRow]) -> str:
         joined = [_JOINED_BY.join(str(p.absolute()) for p in c) for c in cells]
         writer.writerow([*joined, row.part or "", row.group or ""])
     return text.getvalue()
+
+
+def targetless(files: Sequence[Path], folder: Path) -> ImageTable:
+    """Return a table of images that are learned from without a target."""
+    return ImageTable(
+        tuple(TableRow((path,)) for path in files),
+        f"{len(files)} image{'s' if len(files) != 1 else ''} in {folder.name}",
+    )
+
+
+def with_cost_maps(
+    rows: Sequence[TableRow], cost_maps: Sequence[Path], costs: Matches
+) -> tuple[list[TableRow], list[str], tuple[Path, ...]]:
+    """Return rows with their cost maps, and what to say of those that have none."""
+    by_input = {} if costs.by_order else dict(costs.pairs)
+    found = [replace(row, cost_map=by_input.get(row.inputs[0])) for row in rows]
+    without = [row.inputs[0] for row in found if row.cost_map is None]
+    notes = []
+    if without:
+        notes.append(
+            f"{len(without)} of {len(rows)} images have no cost map: in them every "
+            f"pixel counts ({named(without)})."
+        )
+    return found, notes, tuple(path for path in costs.alone if path in cost_maps)

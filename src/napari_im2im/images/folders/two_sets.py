@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 
 from napari_im2im.errors import DataError
 from napari_im2im.images.folders.kinds import find_kinds, role_of
-from napari_im2im.images.folders.layouts import PARTS, folders_and_images
+from napari_im2im.images.folders.layouts import PARTS
+from napari_im2im.images.folders.pairing import folders_and_images
 from napari_im2im.images.folders.tables import ImageTable, TableRow
 
 if TYPE_CHECKING:
