@@ -12,7 +12,8 @@ import numpy as np
 from napari_im2im.errors import ModelError
 from napari_im2im.inference.augmentation import Orientation, mean_and_std
 from napari_im2im.inference.processing.steps import Operation, apply
-from napari_im2im.inference.tiling.tiles import Tile, scaled_core, split_tile
+from napari_im2im.inference.tiling.scales import scaled_core
+from napari_im2im.inference.tiling.tiles import Tile, split_tile
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

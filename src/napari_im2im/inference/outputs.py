@@ -10,7 +10,7 @@ import numpy as np
 
 from napari_im2im.errors import ConfigError, ModelError
 from napari_im2im.images.image import AXES, Image
-from napari_im2im.inference.tiling.tiles import scaled_core
+from napari_im2im.inference.tiling.scales import scaled_core
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

@@ -10,14 +10,13 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
+from napari_im2im.inference.tiling.scales import AxisScale, scaled_core
 from napari_im2im.inference.tiling.tiles import (
     AxisGeometry,
-    AxisScale,
     all_tiles,
     choose_cores,
     core_of_tile,
     reflected_positions,
-    scaled_core,
     split_tile,
 )
 from napari_im2im.models.tensors import FixedSize, SteppedSize

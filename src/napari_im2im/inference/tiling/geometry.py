@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from napari_im2im.errors import ModelError
-from napari_im2im.inference.tiling.tiles import AxisScale, reflected_positions
+from napari_im2im.inference.tiling.scales import AxisScale
+from napari_im2im.inference.tiling.tiles import reflected_positions
 from napari_im2im.models.tensors import (
     FixedSize,
     ReferencedSize,
