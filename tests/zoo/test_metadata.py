@@ -78,6 +78,56 @@ def test_a_wrong_field_gets_its_sentence(
     assert said in errors[where]
 
 
+EMAILS = ("a@b.de", "a@b", ".a@b.de", "a.@b.de", "a@-b.de", "a@b..de")
+ADDRESSES = (
+    "https://a.de",
+    "http://x",
+    "ftp://a",
+    "https://a b",
+    "https://a.de:99999/",
+)
+DOIS = ("10.1038/x", "10.103/x", "10.1038/", "10.12345/x(1)")
+VERSIONS = ("1", "0.1.0", "1.0.0-rc1", "v1", "one", "1..2")
+
+
+@pytest.mark.parametrize(
+    ("field", "text"),
+    [
+        *(("email", text) for text in EMAILS),
+        *(("git_repo", text) for text in ADDRESSES),
+        *(("doi", text) for text in DOIS),
+        *(("version", text) for text in VERSIONS),
+    ],
+)
+def test_fields_are_judged_as_the_specification_does(field: str, text: str) -> None:
+    from bioimageio.spec import ValidationContext
+    from bioimageio.spec.generic.v0_3 import Author, Doi
+    from bioimageio.spec.model.v0_5 import ModelDescr
+    from pydantic import TypeAdapter
+
+    def judge() -> None:
+        if field == "email":
+            Author(name="A", email=text)
+        elif field == "doi":
+            Doi(text)
+        else:
+            known = ModelDescr.model_fields[field].rebuild_annotation()
+            TypeAdapter(known).validate_python(text)
+
+    with ValidationContext(perform_io_checks=False):
+        try:
+            judge()
+            accepted = True
+        except ValueError:
+            accepted = False
+    values = {
+        "email": {"authors": [{"name": "A", "email": text}]},
+        "doi": {"cite": [{"text": "X", "doi": text}]},
+    }
+    changed = {**COMPLETE, **values.get(field, {field: text})}
+    assert (field_errors(changed) == {}) is accepted
+
+
 def test_pasted_addresses_become_what_the_specification_wants() -> None:
     person = Person(
         name="A",

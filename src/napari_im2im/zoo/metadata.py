@@ -18,8 +18,10 @@ from pydantic import (
     BaseModel,
     ConfigDict,
     Field,
+    HttpUrl,
     ValidationError,
     model_validator,
+    validate_email,
 )
 
 if TYPE_CHECKING:
@@ -80,9 +82,10 @@ def _github_user(value: str) -> str:
 
 
 def _email(value: str) -> str:
-    if not re.fullmatch(r"[^@\s]+@[^@\s.]+(\.[^@\s.]+)+", value):
-        raise ValueError("Write an e-mail address, or leave it empty.")
-    return value
+    try:
+        return validate_email(value)[1]
+    except ValueError:
+        raise ValueError("Write an e-mail address, or leave it empty.") from None
 
 
 def _doi(value: str) -> str:
@@ -93,7 +96,13 @@ def _doi(value: str) -> str:
 
 
 def _url(value: str) -> str:
-    if not re.fullmatch(r"https?://[^\s/?#.]+(\.[^\s/?#.]+)*\.?([:/?#]\S*)?", value):
+    try:
+        HttpUrl(value)
+    except ValidationError:
+        known = False
+    else:
+        known = re.fullmatch(r"https?://\S+", value) is not None
+    if not known:
         raise ValueError("Write an address that starts with https://.")
     return value
 
