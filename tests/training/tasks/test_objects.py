@@ -14,6 +14,7 @@ from napari_im2im.api import predict
 from napari_im2im.errors import DataError
 from napari_im2im.events import Message, MetricsLogged, NewBest, Preview
 from napari_im2im.images.image import Image
+from napari_im2im.inference.objects.decoding import decode
 from napari_im2im.inference.objects.scores import score_objects
 from napari_im2im.models.package import load_package
 from napari_im2im.training.config import TrainConfig
@@ -126,6 +127,20 @@ def test_metrics_are_perfect_for_the_truth():
     assert metrics["ap 0.5"] > 0.9
     blank = task.metrics(torch.zeros(1, 2, *target.shape), target[None, None], None)
     assert blank == {"ap 0.5": 0, "ap 0.75": 0}
+
+
+@pytest.mark.parametrize("distance", [False, True])
+def test_the_way_objects_are_made_suits_what_is_learned(distance):
+    target = cells()[1].data
+    task = task_of("instances", [target], instances={"distance": distance})
+    maps, _ = task.encode(target[None, None], None)
+    unsure = 0.05 + 0.9 * maps[0]
+    found = decode(unsure, task.meaning())
+    assert score_objects(target, found).average_precision(0.5) > 0.9
+    # A stray pixel that looks like the inside of an object is none.
+    y, x = np.argwhere(maps[0, 1] > 0)[0]
+    unsure[:, y, x] = (0.95, 0.05, 0.95)[: len(unsure)]
+    assert decode(unsure, task.meaning()).max() == found.max()
 
 
 @pytest.mark.parametrize("name", TASKS)

@@ -32,9 +32,10 @@ if TYPE_CHECKING:
 
 _THRESHOLDS = (0.5, 0.75)
 
-_SEED = 0.75
+_SEED, _SEED_WITH_DISTANCE = 0.8, 0.6
 """Interior from which an object starts: high, for networks that have learned little
-see the boundary between touching objects but faintly."""
+see the boundary between touching objects but faintly. Its mean with the distance, half
+of which is less than 0.5 inside an object, is smaller."""
 
 
 class _ObjectsTask(Task):
@@ -172,7 +173,8 @@ class InstancesTask(_ObjectsTask):
             "name": "instances",
             "channels": list(self.output_names),
             "foreground": 0.5,
-            "seed": _SEED,
+            "seed": _SEED_WITH_DISTANCE if self.config.instances.distance else _SEED,
+            "smallest_seed": max(1, self.smallest // 3),
             "smallest": self.smallest,
         }
 
