@@ -133,9 +133,11 @@ class JobRow(QWidget):  # type: ignore[misc]
             self._sentences.addWidget(row)
         self.run_button.setEnabled(all(one.level != "stop" for one in shown))
 
-    def add_note(self, text: str) -> None:
-        """Add a line that stays until the next job starts."""
-        self._notes.addWidget(sentence(text))
+    def add_note(self, text: str) -> QLabel:
+        """Add a line that stays until the next job starts; return it."""
+        note = sentence(text)
+        self._notes.addWidget(note)
+        return note
 
     def clear_notes(self) -> None:
         """Remove the lines that stayed."""

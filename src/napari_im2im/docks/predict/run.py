@@ -17,6 +17,8 @@ from napari_im2im.events import (
 )
 
 if TYPE_CHECKING:
+    from qtpy.QtWidgets import QLabel
+
     from napari_im2im.docks.job_row import JobRow
     from napari_im2im.docks.options import Options
     from napari_im2im.docks.predict.results import ResultLayers
@@ -56,6 +58,7 @@ class PredictionRun:
         self.config = config
         self.results = results
         self.pace: float | None = None
+        self._slow: QLabel | None = None
         self._row = job_row
         self._options = options
         self._begun = self._started = time.monotonic()
@@ -87,6 +90,9 @@ class PredictionRun:
     def end(self, end: str) -> None:
         """Show how it ended, in the words of `Job.ended`."""
         took = describe_duration(time.monotonic() - self._begun)
+        if self._slow is not None:
+            # How long it would take is no news any more.
+            self._slow.setText("No GPU found: it ran on the CPU.")
         if end == "finished":
             self._row.show_status(f"Done in {took}.")
             return
@@ -122,7 +128,7 @@ class PredictionRun:
         )
         first = self._done == self._resumed + 1
         if first and left > _WORTH_SAYING and self._device == "cpu":
-            self._row.add_note(
+            self._slow = self._row.add_note(
                 f"No GPU found: about {describe_duration(left)} on the CPU."
             )
         self.results.tile_done(event.region)
