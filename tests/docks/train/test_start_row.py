@@ -50,7 +50,7 @@ def dock(viewer, qtbot, show, listed, fake_read):
     viewer.add_image(pixels, name="phase")
     viewer.add_image(pixels * 100, name="DAPI")
     dock = show(TrainWidget(viewer))
-    qtbot.waitUntil(lambda: len(dock.form._pixels) == 2)
+    qtbot.waitUntil(lambda: len(dock.form.look.facts) == 2)
     return dock
 
 

@@ -12,7 +12,7 @@ from napari_im2im.training.tasks.catalogue import TASKS
 def open_train(viewer, qtbot, show):
     def open_dock():
         dock = show(TrainWidget(viewer))
-        qtbot.waitUntil(lambda: len(dock.form._pixels) == 2)
+        qtbot.waitUntil(lambda: len(dock.form.look.facts) == 2)
         dock.refresh()
         return dock
 
@@ -38,8 +38,7 @@ def choose_target(viewer, qtbot):
         dock.form.rows["target"].layer_row.set_layers([layer])
 
         def looked_at():
-            arrays, _ = dock.form._pixels.get("target", ([None], None))
-            return arrays[0] is layer.data
+            return dock.form.look.knows("target", [layer.data])
 
         qtbot.waitUntil(looked_at)
         dock.refresh()

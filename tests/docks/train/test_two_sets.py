@@ -26,7 +26,7 @@ def dock(viewer, qtbot, show):
     viewer.add_image(random.random((48, 64), np.float32), name="phase")
     viewer.add_image(random.random((40, 80), np.float32), name="dna")
     dock = show(TrainWidget(viewer))
-    qtbot.waitUntil(lambda: len(dock.form._pixels) == 2)
+    qtbot.waitUntil(lambda: len(dock.form.look.facts) == 2)
     dock.form.task.set_task("unpaired")
     dock.refresh()
     return dock

@@ -20,7 +20,9 @@ def pair(viewer):
 def open_train(viewer, qtbot, show):
     def open_dock():
         dock = show(TrainWidget(viewer))
-        qtbot.waitUntil(lambda: len(dock.form._pixels) == 2 or len(viewer.layers) < 2)
+        qtbot.waitUntil(
+            lambda: len(dock.form.look.facts) == 2 or len(viewer.layers) < 2
+        )
         dock.refresh()
         return dock
 
@@ -121,7 +123,7 @@ def test_nan_is_replaced_in_a_copy(viewer, pair, open_train, sentences, press, q
     dock = open_train()
     assert "phase has NaN or infinite pixels" in sentences(dock)[0]
     press(dock, "Replace them")
-    qtbot.waitUntil(lambda: len(dock.form._pixels) == 2)
+    qtbot.waitUntil(lambda: len(dock.form.look.facts) == 2)
     dock.refresh()
     assert dock.job_row.run_button.isEnabled()
     (layer,) = dock.form.rows["input"].layers

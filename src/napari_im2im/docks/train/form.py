@@ -11,9 +11,7 @@ from qtpy.QtWidgets import QComboBox, QLineEdit, QSizePolicy, QVBoxLayout, QWidg
 
 from napari_im2im.docks.dock import Form, first_problem
 from napari_im2im.docks.input_row import InputRow, finite
-from napari_im2im.docks.job import Job
 from napari_im2im.docks.layers import image_to_layer_data
-from napari_im2im.docks.pixel_facts import PixelFacts, probe_pixels
 from napari_im2im.docks.train.advice import (
     EFFORTS,
     advise_cost_map,
@@ -24,15 +22,16 @@ from napari_im2im.docks.train.advice import (
 )
 from napari_im2im.docks.train.cost_row import CostRow
 from napari_im2im.docks.train.data_pages import DataPage, FolderPage, PatternsPage
+from napari_im2im.docks.train.layer_look import LayerLook
 from napari_im2im.docks.train.options import TrainOptions
 from napari_im2im.docks.train.start_row import StartRow
 from napari_im2im.docks.train.task_row import TaskRow
-from napari_im2im.errors import ConfigError, Im2ImError
+from napari_im2im.errors import ConfigError
 from napari_im2im.training.config import TrainConfig
 from napari_im2im.training.data.planning import check_cost_map
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Generator, Sequence
+    from collections.abc import Callable
 
     import napari
 
@@ -70,13 +69,14 @@ class TrainForm(QWidget):  # type: ignore[misc]
         self.effort.addItems(EFFORTS)
         self.name = QLineEdit()
         self.options = TrainOptions(self._sample)
-        self._pixels: dict[str, tuple[list[Any], PixelFacts]] = {}
+        self.look = LayerLook(self.rows, self)
         self._crop: dict[str, int] = {}
         self._layers_form = QWidget()
         self._arrange()
         self.origin.currentIndexChanged.connect(self._choose_origin)
         for row in self.rows.values():
             row.changed.connect(self._choose_layers)
+        self.look.changed.connect(self.changed)
         self.cost_map.changed.connect(self.changed)
         for page in (self.folder, self.patterns):
             page.changed.connect(self.changed)
@@ -257,7 +257,7 @@ class TrainForm(QWidget):  # type: ignore[misc]
             same=bool(shared) and len(chosen) > 1,
             labels=[row.is_labels for row in rows],
             guessed=[row.axes_row.guessed for row in rows],
-            pixels={r: self._pixels[r][1] for r in self._roles if r in self._pixels},
+            pixels={r: self.look.facts[r] for r in self._roles if r in self.look.facts},
         )
         if source is not None and target is not None:
             advice.insert(0, describe_training(source, target, config))
@@ -319,8 +319,6 @@ class TrainForm(QWidget):  # type: ignore[misc]
         self.options.labels = self.task.info.target == "labels"
         self.changed.emit()
 
-    # -- looking at layers and files, in a thread ----------------------------------
-
     def _choose_origin(self) -> None:
         self._layers_form.setVisible(not self.from_files)
         for page in (self.folder, self.patterns):
@@ -329,38 +327,8 @@ class TrainForm(QWidget):  # type: ignore[misc]
 
     def _choose_layers(self) -> None:
         self._crop = {}
-        for role in _ROLES:
-            self._look_at(role)
+        self.look.look()
         self.changed.emit()
-
-    def _look_at(self, role: str) -> None:
-        arrays = [layer.data for layer in self.rows[role].layers]
-        known = self._pixels.get(role)
-        if known is not None and _same(known[0], arrays):
-            return
-        self._pixels.pop(role, None)
-        try:
-            image = self.rows[role].image()
-        except Im2ImError:
-            return  # the dock says why
-        if image is not None:
-            self._start(partial(_probe, image), partial(self._keep, role, arrays))
-
-    def _keep(self, role: str, arrays: list[Any], facts: PixelFacts) -> None:
-        if _same(arrays, [layer.data for layer in self.rows[role].layers]):
-            self._pixels[role] = (arrays, facts)
-            self.changed.emit()
-
-    def _start(self, make: Any, on_result: Any) -> None:
-        job = Job(make, self)
-        job.event.connect(on_result)
-        job.start()
-
-
-def _same(one: Sequence[Any], other: Sequence[Any]) -> bool:
-    return len(one) == len(other) and all(
-        a is b for a, b in zip(one, other, strict=True)
-    )
 
 
 def _open(row: TableRow, *, alone: bool) -> list[Image]:
@@ -370,7 +338,3 @@ def _open(row: TableRow, *, alone: bool) -> list[Image]:
     source = (row.inputs or row.targets)[0]
     target = source if alone or not row.targets else row.targets[0]
     return [open_image(path) for path in (source, target)]
-
-
-def _probe(image: Image) -> Generator[PixelFacts]:
-    yield probe_pixels(image)
