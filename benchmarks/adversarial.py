@@ -60,12 +60,15 @@ def train(
             (source, target)
             for (source, _), (_, target) in zip(pairs[:half], pairs[half:], strict=True)
         ]
+    effort = {"seconds": options.seconds * (2 if unpaired else 1)}
+    if options.steps is not None:
+        effort = {"steps": options.steps}
     config = TrainConfig.model_validate(
         {
             "name": name.replace(" ", "-"),
             "output": options.out,
-            "effort": {"seconds": options.seconds * (2 if unpaired else 1)},
-            "patch": {"y": 96, "x": 96},
+            "effort": effort,
+            "patch": {"y": options.patch, "x": options.patch},
             "batch_size": 4,
             "network": {"size": "small"},
             "device": "cpu",
@@ -102,6 +105,8 @@ def main() -> None:
     parser.add_argument(
         "--seconds", type=float, default=145, help="without pairs twice"
     )
+    parser.add_argument("--steps", type=int, help="default: by the time")
+    parser.add_argument("--patch", type=int, default=96)
     parser.add_argument("--out", type=Path, required=True, help="folder for the runs")
     options = parser.parse_args()
     wells = [pair[:2] for pair in beside(options.data, "gfp", "dna")]

@@ -9,6 +9,7 @@ from skimage.measure import label
 from napari_im2im.errors import ConfigError
 from napari_im2im.events import NewBest
 from napari_im2im.models.networks import build_network
+from napari_im2im.training.adversarial.config import AdversarialConfig
 from napari_im2im.training.config import TrainConfig
 from napari_im2im.training.forecast import forecast_training
 from napari_im2im.training.loop import train_events
@@ -118,5 +119,7 @@ def test_a_forecast_writes_nothing_and_names_what_would_run(make_pair, tmp_path)
     assert forecast.patch == {"y": 16, "x": 32}
     assert "UNet with" in forecast.describe()
     assert "ends after 2 steps" in forecast.describe()
+    against = config.model_copy(update={"adversarial": AdversarialConfig(weight=1)})
+    assert forecast_training(against, pairs).memory > forecast.memory
     larger = config.model_copy(update={"batch_size": 4})
     assert forecast_training(larger, pairs).memory > forecast.memory

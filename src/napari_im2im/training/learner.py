@@ -10,7 +10,7 @@ from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from napari_im2im.errors import ModelError
 from napari_im2im.training.schedule import learning_rate_factor
-from napari_im2im.training.together import synchronize_norms
+from napari_im2im.training.together import rehearsal, synchronize_norms
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -121,6 +121,28 @@ class Learner:
         if self.average is not None:
             self.average.update_parameters(self.network.module)
         return total[None]
+
+    def rehearse(self, batch: LearningBatch, loss: torch.nn.Module, parts: int) -> None:
+        """Compute the gradients of a batch as `learn` does, and forget them.
+
+        Raises
+        ------
+        RuntimeError or MemoryError
+            Where memory is short.
+        """
+        with rehearsal(*self._networks):
+            for part in batch.parts(parts):
+                self._compute_alone(part, loss)
+
+    @property
+    def _networks(self) -> tuple[torch.nn.Module, ...]:
+        """All that learn, without their wrappers for several processes."""
+        return (self.network.module,)
+
+    def _compute_alone(self, part: LearningBatch, loss: torch.nn.Module) -> None:
+        with self.fabric.autocast():
+            output = self.network.module(part.input)
+        loss(output.float(), part.target, part.weight).backward()
 
     def _step(self, network: _FabricModule, optimizer: _FabricOptimizer) -> None:
         """Clip the gradients, and let the optimiser use them."""

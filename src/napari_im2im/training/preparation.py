@@ -81,6 +81,12 @@ class Preparation:
     notes: tuple[str, ...] = ()
 
     @property
+    def networks(self) -> tuple[torch.nn.Module, ...]:
+        """All that learn: the network, and what it learns against."""
+        found = () if self.opponents is None else self.opponents.networks
+        return (self.network, *found)
+
+    @property
     def patches_per_step(self) -> int:
         """Patches that a step of the optimiser learns from."""
         return self.batch_size * self.config.optimizer.accumulate

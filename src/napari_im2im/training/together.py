@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import torch
 from torch.nn.modules.batchnorm import _BatchNorm
 
 if TYPE_CHECKING:
-    from lightning_fabric import Fabric
+    from collections.abc import Iterator
 
-    from napari_im2im.training.batches import LearningBatch
+    from lightning_fabric import Fabric
 
 
 def synchronize_norms(network: torch.nn.Module) -> None:
@@ -26,48 +27,42 @@ def synchronize_norms(network: torch.nn.Module) -> None:
                 setattr(module, name, convert(child))
 
 
-def rehearse(
-    network: torch.nn.Module,
-    batch: LearningBatch,
-    loss: torch.nn.Module,
-    parts: int,
-    fabric: Fabric,
-) -> None:
-    """Compute the gradients of a batch and forget them, without other processes.
+@contextmanager
+def rehearsal(*networks: torch.nn.Module) -> Iterator[None]:
+    """Let gradients be computed and forgotten, without other processes.
 
     A process that runs short of memory within a step would leave the others waiting
     for it, so this finds out before the first one.
 
     Parameters
     ----------
-    network
-        As it is without its wrapper for several processes. Its batch norms take the
-        statistics that they have, and keep them.
-    batch, loss, parts
-        What a step learns, and in how many parts.
-    fabric
-        Precision.
-
-    Raises
-    ------
-    RuntimeError or MemoryError
-        Where memory is short.
+    networks
+        As they are without their wrapper for several processes. Their batch norms
+        take the statistics that they have, and keep them.
     """
-    norms = [m for m in network.modules() if isinstance(m, _BatchNorm) and m.training]
-    weights = [weight for weight in network.parameters() if weight.requires_grad]
+    norms = [
+        module
+        for network in networks
+        for module in network.modules()
+        if isinstance(module, _BatchNorm) and module.training
+    ]
+    weights = [
+        weight
+        for network in networks
+        for weight in network.parameters()
+        if weight.requires_grad
+    ]
     # As much as the optimiser will keep: a mean and a variance of each gradient.
     moments = [torch.empty_like(weight) for weight in weights for _ in range(2)]
     try:
         for norm in norms:
             norm.eval()
-        for part in batch.parts(parts):
-            with fabric.autocast():
-                output = network(part.input)
-            loss(output.float(), part.target, part.weight).backward()
+        yield
     finally:
         for norm in norms:
             norm.train()
-        network.zero_grad()
+        for network in networks:
+            network.zero_grad()
         del moments
 
 

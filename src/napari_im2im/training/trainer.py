@@ -30,7 +30,7 @@ from napari_im2im.training.finetuning.adaptation import (
 from napari_im2im.training.runs.packaging import write_best
 from napari_im2im.training.schedule import StepPlan
 from napari_im2im.training.step_losses import StepLosses, first_that_diverged
-from napari_im2im.training.together import any_process, rehearse
+from napari_im2im.training.together import any_process
 from napari_im2im.training.validation import lower_is_better
 
 if TYPE_CHECKING:
@@ -194,8 +194,8 @@ class Trainer:
             yield self._shrink()
 
     def _compute_alone(self) -> None:
-        network, batch = self.learner.network.module, self.batches.batch(self.step)
-        rehearse(network, batch, self.loss, self.parts, self.fabric)
+        batch = self.batches.batch(self.step)
+        self.learner.rehearse(batch, self.loss, self.parts)
 
     def _learn(self) -> torch.Tensor:
         batch = self.batches.batch(self.step)

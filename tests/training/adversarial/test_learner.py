@@ -115,6 +115,17 @@ def test_the_rate_of_the_discriminator_follows_that_of_the_network():
         assert one.second.param_groups[0]["lr"] == pytest.approx(2 * one.rate)
 
 
+def test_a_rehearsal_leaves_no_trace():
+    one = learner(precision="bf16-mixed")
+    before, first = state(one), deepcopy(one.judges.state_dict())
+    one.rehearse(batch(), LOSS, 2)
+    for name, weights in state(one).items():
+        assert torch.equal(weights, before[name])
+    now = one.judges.state_dict()
+    assert all(torch.equal(now[name], value) for name, value in first.items())
+    assert all(weight.grad is None for weight in one.judges.parameters())
+
+
 def test_a_checkpoint_holds_both():
     one, other = learner(), learner()
     one.learn(batch(), LOSS, 1)

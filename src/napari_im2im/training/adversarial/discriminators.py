@@ -49,6 +49,7 @@ class Discriminators(nn.Module):
     ) -> None:
         super().__init__()
         layers = _layers(patch, config.layers)
+        self.channels = tuple(channels)
         self.least_size = _SMALLEST * 2 ** (layers - 1)
         self.judges = nn.ModuleList(
             PatchDiscriminator(

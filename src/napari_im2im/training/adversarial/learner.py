@@ -12,6 +12,7 @@ from torch.nn import functional
 from napari_im2im.errors import ModelError
 from napari_im2im.training.adversarial.cycle import CycleNetworks
 from napari_im2im.training.learner import Learner
+from napari_im2im.training.together import synchronize_norms
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -62,6 +63,8 @@ class AdversarialLearner(Learner):
         rate = adversarial.learning_rate or config.learning_rate
         self._rates = rate / config.learning_rate
         self.least_size = discriminators.least_size
+        if fabric.world_size > 1 and fabric.device.type == "cuda":
+            synchronize_norms(discriminators)
         optimizer = torch.optim.AdamW(
             discriminators.parameters(),
             lr=rate,
@@ -119,6 +122,22 @@ class AdversarialLearner(Learner):
         real, made = self.compare(part, output)
         values = [loss(output, part.target, part.weight), self._suspicion(made)]
         return torch.stack(values), real, [image.detach() for image in made]
+
+    @property
+    def _networks(self) -> tuple[torch.nn.Module, ...]:
+        return (*super()._networks, self.judges)
+
+    def _compute_alone(self, part: LearningBatch, loss: torch.nn.Module) -> None:
+        with self.fabric.autocast():
+            output = self.network.module(part.input)
+        output = output.float()
+        real, made = self.compare(part, output)
+        value: Any = loss(output, part.target, part.weight)
+        (value + self._suspicion(made)).backward()
+        with self.fabric.autocast():
+            opinions = self.judges(real, [image.detach() for image in made])
+        mistakes: Any = self.judges.mistakes(opinions)
+        mistakes.backward()
 
     def _suspicion(self, made: list[Tensor]) -> Tensor:
         # Without the wrapper for several processes, which waits for gradients.

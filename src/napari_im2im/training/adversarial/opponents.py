@@ -44,6 +44,12 @@ class Opponents:
     compare: Compare
     back: torch.nn.Module | None = None
 
+    @property
+    def networks(self) -> tuple[torch.nn.Module, ...]:
+        """All of them."""
+        both = (self.discriminators,)
+        return both if self.back is None else (*both, self.back)
+
 
 def find_opponents(
     task: Task, patch: Mapping[str, int], back: torch.nn.Module | None = None

@@ -189,9 +189,10 @@ class RunFolder:
             self.append_metrics(row)  # type: ignore[arg-type]
 
 
-def disk_bytes(network: torch.nn.Module) -> int:
-    """Return how many bytes the run folder of a network needs at most."""
-    return _STORED_PER_WEIGHT * sum(weight.numel() for weight in network.parameters())
+def disk_bytes(*networks: torch.nn.Module) -> int:
+    """Return how many bytes the run folder of networks needs at most."""
+    weights = (weight for network in networks for weight in network.parameters())
+    return _STORED_PER_WEIGHT * sum(weight.numel() for weight in weights)
 
 
 def read_config(path: Path) -> TrainConfig:
