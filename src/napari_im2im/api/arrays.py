@@ -122,12 +122,9 @@ def _from_xarray(source: xarray.DataArray, axes: Axes | None, name: str) -> Imag
     for axis, dim in zip(parsed, source.dims, strict=True):
         if axis not in (*SPATIAL_AXES, "time") or dim not in source.coords:
             continue
-        steps = np.diff(source.coords[dim].values)
-        regular = (
-            len(steps) and steps.dtype.kind in "iuf" and np.allclose(steps, steps[0])
-        )
-        if regular and steps[0] > 0:
-            scale[axis] = float(steps[0])
+        step = _step(source.coords[dim].values)
+        if step is not None:
+            scale[axis] = step
             unit = source.coords[dim].attrs.get("units")
             units |= {axis: str(unit)} if unit else {}
     channels = _channel_names(source, parsed)
