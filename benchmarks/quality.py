@@ -54,7 +54,7 @@ def save_picture(path: Path, found: ImageSet, columns: list[list[np.ndarray]]) -
         source = np.dstack([shown(read(pair.input), read(pair.input))] * 3)
         truth = pair.target.read()
         if found.task == "semantic":
-            truth = classes(found, pair)
+            truth = classes(found, pair.target.read())
         panels = [
             panel(found, each, number)
             for each in (truth, *(c[number] for c in columns))

@@ -81,7 +81,9 @@ def semantic_floors(found: ImageSet) -> Results:
         pixels = image.read()
         return np.digitize(pixels, threshold_multiotsu(pixels, count))
 
-    guesses = [(thresholded(p.input), classes(found, p)) for p in found.training]
+    guesses = [
+        (thresholded(p.input), classes(found, p.target.read())) for p in found.training
+    ]
 
     def right(order: tuple[int, ...]) -> int:
         return sum(int((np.array(order)[a] == b).sum()) for a, b in guesses)
@@ -90,11 +92,11 @@ def semantic_floors(found: ImageSet) -> Results:
     return {"Otsu": [best[thresholded(pair.input)] for pair in found.testing]}
 
 
-def classes(found: ImageSet, pair: Pair) -> np.ndarray:
-    """Return the number of the class of each pixel of a target."""
+def classes(found: ImageSet, labels: np.ndarray) -> np.ndarray:
+    """Return the number of the class of each pixel, from its label."""
     values = found.settings["semantic"].get("values", [0, 1])
     middles = np.add(values[1:], values[:-1]) / 2
-    return np.digitize(pair.target.read(), middles)
+    return np.digitize(labels, middles)
 
 
 def instances_floors(found: ImageSet) -> Results:

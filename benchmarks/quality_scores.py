@@ -39,7 +39,7 @@ def image_scores(found: ImageSet, results: list[np.ndarray]) -> dict[str, float]
 
 def semantic_scores(found: ImageSet, results: list[np.ndarray]) -> dict[str, float]:
     """Return Dice and IoU of each class over all test pixels together."""
-    truths = [classes(found, pair) for pair in found.testing]
+    truths = [classes(found, pair.target.read()) for pair in found.testing]
     flat = [np.concatenate([a.ravel() for a in each]) for each in (results, truths)]
     values = class_metrics(
         *(torch.from_numpy(a.astype(int)) for a in flat), found.names

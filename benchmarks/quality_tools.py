@@ -82,7 +82,9 @@ def ours(found: ImageSet, options: argparse.Namespace) -> list[np.ndarray]:
         watch(event, started)
     assert isinstance(event, TrainingFinished)
     told(f"napari-im2im: {steps} steps, {time.monotonic() - started:.0f} s in all")
-    return [np.asarray(predict(event.package, pair.input)) for pair in found.testing]
+    results = [np.asarray(predict(event.package, p.input)) for p in found.testing]
+    semantic = found.task == "semantic"
+    return [classes(found, each) if semantic else each for each in results]
 
 
 def watch(event: Event, started: float) -> None:
@@ -148,8 +150,15 @@ def careamics(found: ImageSet, options: argparse.Namespace) -> list[np.ndarray]:
         ),
     )
     told(f"CAREamics: {trainer.trainer.global_step} steps")
-    results = [trainer.predict(plain(read(pair.input)))[0] for pair in found.testing]
-    return [np.asarray(result[0]) for result in results]
+    results = []
+    for pair in found.testing:
+        pixels = plain(read(pair.input))
+        # Its network takes whole images of multiples of 4 pixels.
+        space = pixels.shape[-dimensions(found) :]
+        margins = [(0, 0)] * (pixels.ndim - len(space)) + [(0, -n % 4) for n in space]
+        result = trainer.predict(np.pad(pixels, margins, mode="reflect"))[0][0]
+        results.append(np.asarray(result)[(..., *(slice(n) for n in space))])
+    return results
 
 
 def plain(pixels: np.ndarray) -> np.ndarray:
@@ -184,7 +193,7 @@ def biapy(found: ImageSet, options: argparse.Namespace) -> list[np.ndarray]:
 def write_biapy(found: ImageSet, pair: Pair, folder: Path, name: str) -> None:
     target = pair.target.read()
     if found.task == "semantic":
-        target = classes(found, pair).astype(np.uint8)
+        target = classes(found, pair.target.read()).astype(np.uint8)
     for word, pixels in (("x", pair.input.read()), ("y", target.astype(np.uint16))):
         (folder / word).mkdir(parents=True, exist_ok=True)
         axes = "".join(pair.input.axes).upper()
