@@ -5,9 +5,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from napari_im2im.images.image import Image
+from napari_im2im.inference.processing.statistics import WholeTensor, bind_steps
 from napari_im2im.inference.processing.steps import apply as apply_steps
 from napari_im2im.inference.processing.steps import bind
-from napari_im2im.training.data.normalization import learn_scaling
+from napari_im2im.inference.sources import Source
+from napari_im2im.training.data.normalization import (
+    ChannelScaling,
+    ImageScaling,
+    differing,
+    learn_scaling,
+)
 
 
 def arrays(dtype=np.uint16):
@@ -61,3 +69,27 @@ def test_the_steps_of_a_model_undo_each_other(method):
     normal = apply_steps(forth, image)
     np.testing.assert_allclose(normal, apply(scaling, image), rtol=1e-4, atol=1e-4)
     np.testing.assert_allclose(apply_steps(back, normal), image, rtol=1e-5, atol=0.01)
+
+
+@pytest.mark.parametrize("axes", [("y", "x"), ("channel", "y", "x")])
+@pytest.mark.parametrize("method", ["mean_std", "percentile"])
+def test_an_image_is_measured_as_the_step_of_the_model_does(method, axes):
+    scaling = ImageScaling(axes, method, (1, 99))
+    image = arrays(np.float32)[0]
+    (step,) = scaling.preprocessing()
+    source = Source(Image(image, ("channel", "y", "x")), None, ("channel", "y", "x"))
+    steps = bind_steps([step], WholeTensor(source), "the input")
+    measured = scaling.of_image([image])
+    assert len(measured.offset) == 2
+    np.testing.assert_allclose(
+        apply_steps(steps, image), apply(measured, image), rtol=1e-3, atol=1e-3
+    )
+
+
+@pytest.mark.parametrize(
+    ("offset", "scale", "expected"), [(0, 1, False), (0, 3, True), (2, 1, True)]
+)
+def test_images_differ_by_contrast_or_brightness(offset, scale, expected):
+    scalings = [ChannelScaling((10.0,), (1.0,))] * 5
+    scalings += [ChannelScaling((10.0 + offset,), (1.0 * scale,))] * 5
+    assert differing(scalings)[0] is expected

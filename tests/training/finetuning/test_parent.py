@@ -25,13 +25,17 @@ from napari_im2im.models.tensors import Step
 from napari_im2im.models.writing import write_package
 from napari_im2im.training import trainer
 from napari_im2im.training.config import TrainConfig
+from napari_im2im.training.data.normalization import ImageScaling
 from napari_im2im.training.finetuning.freezing import freeze
 from napari_im2im.training.finetuning.parent import (
     _OUTPUT_ARGUMENTS,
     _changed_argument,
     _strongest,
 )
-from napari_im2im.training.finetuning.scaling import scaling_of_start
+from napari_im2im.training.finetuning.scaling import (
+    image_scaling_of_start,
+    scaling_of_start,
+)
 from napari_im2im.training.finetuning.trainable import (
     open_start,
     why_new_head,
@@ -386,6 +390,26 @@ def test_new_outputs_are_fitted_before_the_first_step(
         monkeypatch.setattr(trainer, "adapt", lambda *_: False)
     fitted, random = losses
     assert fitted < 0.95 * random
+
+
+@pytest.mark.parametrize(
+    ("kwargs", "axes"),
+    [
+        ({"axes": ("channel", "y", "x")}, ("channel", "y", "x")),
+        ({"axes": ("batch", "y", "x")}, ("y", "x")),
+        ({}, ("channel", "y", "x")),
+    ],
+)
+def test_models_that_normalise_each_image_go_on_doing_so(
+    parent: Path, kwargs: dict[str, Any], axes: tuple[str, ...]
+) -> None:
+    source = load_package(parent).inputs[0]
+    percentiles = {"min_percentile": 1, "max_percentile": 99}
+    steps = (Step("scale_range", {**kwargs, **percentiles}), Step("ensure_dtype"))
+    scaling = image_scaling_of_start(replace(source, steps=steps))
+    assert scaling == ImageScaling(axes, "percentile", (1, 99))
+    fixed = Step("fixed_zero_mean_unit_variance", {"mean": 1.0, "std": 2.0})
+    assert image_scaling_of_start(replace(source, steps=(fixed,))) is None
 
 
 def test_a_fine_tuning_that_was_cut_off_goes_on_with_the_same_scaling(
