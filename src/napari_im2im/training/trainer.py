@@ -12,7 +12,6 @@ from napari_im2im.events import (
     Event,
     Message,
     MetricsLogged,
-    NewBest,
     Preview,
     Progress,
     TrainingFinished,
@@ -20,6 +19,7 @@ from napari_im2im.events import (
 from napari_im2im.training.adversarial.opponents import open_learner
 from napari_im2im.training.automatic import fewest_at_once, smaller_patch
 from napari_im2im.training.batches import Batches
+from napari_im2im.training.best import BestModel
 from napari_im2im.training.devices import is_out_of_memory
 from napari_im2im.training.divergence import worst_patch
 from napari_im2im.training.finetuning.adaptation import (
@@ -27,11 +27,9 @@ from napari_im2im.training.finetuning.adaptation import (
     first_examples,
     first_loss,
 )
-from napari_im2im.training.runs.packaging import write_best
 from napari_im2im.training.schedule import StepPlan
 from napari_im2im.training.step_losses import StepLosses, first_that_diverged
 from napari_im2im.training.together import any_process
-from napari_im2im.training.validation import lower_is_better
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterator, Mapping
@@ -48,9 +46,6 @@ _VALIDATIONS = 30
 
 _VALIDATION_SHARE = 0.12
 """Part of the time that validating and writing packages may take."""
-
-_NEWEST = "step"
-"""Whoever monitors it keeps the newest model."""
 
 _FIRST_VALIDATION = 10
 """Latest step of the first one, so that a training stopped early leaves a model."""
@@ -75,9 +70,7 @@ class Trainer:
         self._set_patch(preparation.patch)
         self.plan = StepPlan(config.effort, self.batches.sampler.steps_per_epoch)
         self.step = 0
-        self.best = math.inf
-        self.best_metrics: dict[str, float] = {}
-        self.waited = 0
+        self.best = BestModel(preparation, run)
         self.next_validation = _FIRST_VALIDATION
         self.reason = ""
         self.losses = StepLosses(self.learner.loss_names, fabric)
@@ -280,16 +273,15 @@ class Trainer:
             MetricsLogged(self.step, self.epoch, values),
             self._preview(evaluation),
         ]
-        score = float(self.fabric.broadcast(self._score(evaluation)))
+        score = self.fabric.broadcast(self.best.score(evaluation, self.step))
         self.learner.follow_validation(score)
-        improved = score < self.best
+        improved = self.best.improves(score)
         if improved:
-            self.best, self.waited = score, 0
-            events.append(self._keep(evaluation))
-        else:
-            self.waited += 1
-            if self.waited == self.config.effort.patience:
-                self.reason = f"no improvement in {self.waited} validations"
+            crop = self.validator.crops[0].input
+            kept = self.best.keep(evaluation, self.step, self.learner.kept, crop)
+            events.append(kept)
+        elif self.best.waited == self.config.effort.patience:
+            self.reason = f"no improvement in {self.best.waited} validations"
         self._plan_validation(time.monotonic() - begun, started)
         self._save(best=improved)
         # Told only now, so that whoever stops here stops a training that is whole.
@@ -303,40 +295,6 @@ class Trainer:
             labels=self.task.shows_labels,
             unpaired=self.preparation.others is not None,
         )
-
-    def _score(self, evaluation: Evaluation) -> float:
-        """Return what the best model is best by, smaller if better."""
-        name = self.config.effort.monitor
-        values = self._values(evaluation)
-        if name not in values:
-            raise ConfigError(
-                f"There is no metric {name!r} to choose the best model by: choose from "
-                f"{', '.join(values)}."
-            )
-        return values[name] if lower_is_better(name) else -values[name]
-
-    def _values(self, evaluation: Evaluation) -> dict[str, float]:
-        """Return what the best may be best by; by the step, it is the newest."""
-        return {
-            "validation_loss": evaluation.loss,
-            **evaluation.metrics,
-            _NEWEST: float(self.step),
-        }
-
-    def _keep(self, evaluation: Evaluation) -> NewBest:
-        values = self._values(evaluation)
-        self.best_metrics = {k: v for k, v in values.items() if k != _NEWEST}
-        if self.run.writes:
-            write_best(
-                self.run.package,
-                self.preparation,
-                self.learner.kept,
-                self.validator.crops[0].input,
-                self.step,
-                self.best_metrics,
-            )
-        name = self.config.effort.monitor
-        return NewBest(self.step, name, values[name], self.run.package)
 
     def _plan_validation(self, cost: float, started: float) -> None:
         if self.step == 0:
@@ -359,7 +317,7 @@ class Trainer:
                 "learning rate, or look for extreme values in the images."
             )
         return TrainingFinished(
-            self.run.path, self.run.package, self.best_metrics, self.reason
+            self.run.path, self.run.package, self.best.metrics, self.reason
         )
 
     def _save(self, *, best: bool = False) -> None:
@@ -370,9 +328,7 @@ class Trainer:
                 "step": self.step,
                 "elapsed": self.plan.elapsed,
                 "total": self.plan.total,
-                "best": self.best,
-                "best_metrics": self.best_metrics,
-                "waited": self.waited,
+                **self.best.state_dict(),
                 "next_validation": self.next_validation,
                 "interval_losses": self.losses.interval,
                 "patch": self.patch,
@@ -405,9 +361,8 @@ class Trainer:
         self.plan.elapsed = state["elapsed"]
         if self.config.effort.time_limit is not None:
             self.plan.total = state["total"]
-        self.step, self.best = state["step"], state["best"]
-        self.best_metrics, self.waited = dict(state["best_metrics"]), state["waited"]
-        self.next_validation = state["next_validation"]
+        self.best.load_state_dict(state)
+        self.step, self.next_validation = state["step"], state["next_validation"]
         self.losses.interval = [list(row) for row in state["interval_losses"]]
         self.run.forget_metrics_after(self.step)
         self.run.remove_unfinished()
