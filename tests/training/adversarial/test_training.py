@@ -95,10 +95,10 @@ def test_pairs_and_a_discriminator(pairs, tmp_path):
 
 def test_both_networks_go_on_where_they_were_cut_off(pairs, tmp_path, monkeypatch):
     rich = {"optimizer": {"accumulate": 2, "ema": 0.9, "schedule": "plateau"}}
-    job = {**JOB, **PIX2PIX, **rich, "output": tmp_path}
+    job = {**JOB, **PIX2PIX, **rich, "output": tmp_path, "effort": {"steps": 13}}
     config = TrainConfig.model_validate(job)
     whole = list(train_events(config, pairs))[-1].run_folder
-    run = cut_off_at(13, config, pairs, monkeypatch)
+    run = cut_off_at(11, config, pairs, monkeypatch)
     list(train_events(TrainConfig(resume=run), pairs))
     assert curve(run) == curve(whole)
     names = ("network", "discriminators", "average")
@@ -106,9 +106,11 @@ def test_both_networks_go_on_where_they_were_cut_off(pairs, tmp_path, monkeypatc
 
 
 def test_a_model_is_fine_tuned_against_a_discriminator(pairs, tmp_path):
-    plain = TrainConfig.model_validate({**JOB, "output": tmp_path})
+    short = {"output": tmp_path, "effort": {"steps": 3}}
+    plain = TrainConfig.model_validate({**JOB, **short})
     package = list(train_events(plain, pairs))[-1].package
     job = {**JOB, **PIX2PIX, "output": tmp_path, "start_from": package}
+    job["effort"] = {"steps": 3}
     del job["network"]
     finished = list(train_events(TrainConfig.model_validate(job), pairs))[-1]
     rows = curve(finished.run_folder)
@@ -171,7 +173,7 @@ torch.set_num_threads(1)
 from napari_im2im.training.loop import train_events
 from napari_im2im.training.runs.folder import read_config
 for event in train_events(read_config(Path(sys.argv[1]))):
-    if getattr(event, "done", 0) == 13 and event.activity == "Training":
+    if getattr(event, "done", 0) == 11 and event.activity == "Training":
         os.kill(os.getpid(), signal.SIGKILL)
 """
 
@@ -181,7 +183,7 @@ def test_all_four_networks_go_on_where_a_process_was_killed(sets, tmp_path):
         for image in {pair[side].name: pair[side] for pair in sets}.values():
             save_image(image, tmp_path / "data" / letter / f"{image.name}.ome.tif")
     job = {**JOB, **UNPAIRED, "output": str(tmp_path)}
-    job |= {"optimizer": {"accumulate": 2, "ema": 0.9}}
+    job |= {"optimizer": {"accumulate": 2, "ema": 0.9}, "effort": {"steps": 13}}
     job |= {"data": {"folder": str(tmp_path / "data")}}
     whole = list(train_events(TrainConfig.model_validate(job)))[-1].run_folder
     (tmp_path / "job.yaml").write_text(yaml.safe_dump(job))

@@ -88,7 +88,7 @@ def why_new_head(package: ModelPackage, config: TrainConfig) -> str:
 
 def _kind(task: str) -> str:
     """Return what a task's output means."""
-    return "intensities" if task in ("image", "noise2void") else task
+    return "intensities" if task in ("image", "noise2void", "unpaired") else task
 
 
 def _is_affine(step: Step) -> bool:
