@@ -247,7 +247,8 @@ def _strongest(weights: torch.Tensor) -> torch.Tensor:
     by_channel = weights.movedim(1, 0).flatten(1).norm(dim=1)
     strongest = int(by_channel.argmax())
     ratio = weights.norm() / by_channel[strongest].clamp(min=1e-12)
-    return weights[:, strongest : strongest + 1] * ratio
+    scaled: torch.Tensor = weights[:, strongest : strongest + 1] * ratio
+    return scaled
 
 
 def _sizes(
