@@ -71,9 +71,10 @@ class LayerRow(QWidget):  # type: ignore[misc]
         if active in self.available:
             self.set_layers([active])
 
-    def choose_other_than(self, layers: list[Layer]) -> None:
-        """Choose the first layer that is none of these, if there is one."""
+    def choose_other_than(self, layers: list[Layer], kind: type[Layer]) -> None:
+        """Choose the first layer of a kind that is none of these, if there is one."""
         others = [layer for layer in self.available if layer not in layers]
+        others = [layer for layer in others if isinstance(layer, kind)] or others
         if others:
             self.set_layers(others[:1])
 

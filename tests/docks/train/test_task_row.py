@@ -46,6 +46,22 @@ def choose_target(viewer, qtbot):
     return choose
 
 
+def test_the_target_that_is_suggested_suits_the_task(viewer, labelled, open_train):
+    viewer.add_image(labelled * 2.0, name="stain")
+    dock = open_train()
+    row = dock.form.rows["target"].layer_row
+    chosen = dock.form.rows["input"].layer_row.layers[0].name
+    other = {"phase": "stain", "stain": "phase"}[chosen]
+    assert [layer.name for layer in row.layers] == [other]
+    dock.form.task.set_task("instances")
+    assert [layer.name for layer in row.layers] == ["cells"]
+    dock.form.task.set_task("image")
+    assert [layer.name for layer in row.layers] == [other]
+    row.by_hand = True
+    dock.form.task.set_task("instances")
+    assert [layer.name for layer in row.layers] == [other]
+
+
 def test_every_task_can_be_chosen(qtbot):
     row = TaskRow()
     qtbot.addWidget(row)

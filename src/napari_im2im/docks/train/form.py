@@ -5,6 +5,8 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
+from napari.layers import Image as ImageLayer
+from napari.layers import Labels
 from pydantic import ValidationError
 from qtpy.QtCore import Signal
 from qtpy.QtWidgets import QComboBox, QLineEdit, QSizePolicy, QVBoxLayout, QWidget
@@ -137,8 +139,7 @@ class TrainForm(QWidget):  # type: ignore[misc]
         source, target = self.rows.values()
         source.reset_choices()
         target.reset_choices()
-        if source.layers == target.layers and not target.layer_row.by_hand:
-            target.layer_row.choose_other_than(source.layers)
+        self._suggest_target()
         self.cost_map.reset_choices()
 
     def config(self) -> TrainConfig:
@@ -313,11 +314,20 @@ class TrainForm(QWidget):  # type: ignore[misc]
         two_sets = self.task.info.two_sets
         self._rows_form.show_row(self.cost_map, not two_sets)
         self._foot.show_row(self.start, not two_sets)
+        self._suggest_target()
         for page in (self.folder, self.patterns):
             page.set_task(self.task.task, self.task.info)
         self.task.adapt(self.options)
         self.options.labels = self.task.info.target == "labels"
         self.changed.emit()
+
+    def _suggest_target(self) -> None:
+        """Choose a layer of the kind that is learned, unless the user chose one."""
+        inputs, row = (row.layer_row for row in self.rows.values())
+        kind = Labels if self.task.info.target == "labels" else ImageLayer
+        fits = all(isinstance(layer, kind) for layer in row.layers)
+        if not row.by_hand and (not fits or inputs.layers == row.layers):
+            row.choose_other_than(inputs.layers, kind)
 
     def _choose_origin(self) -> None:
         self._layers_form.setVisible(not self.from_files)
