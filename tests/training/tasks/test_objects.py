@@ -129,6 +129,20 @@ def test_metrics_are_perfect_for_the_truth():
     assert blank == {"ap 0.5": 0, "ap 0.75": 0}
 
 
+def test_seeds_are_those_that_suit_validation():
+    target = cells()[1].data
+    task = task_of("instances", [target])
+    maps, _ = task.encode(target[None, None], None)
+    hesitant = torch.from_numpy(0.1 + 0.65 * maps)
+    assert decode(hesitant[0].numpy(), task.meaning()).max() == 0
+    metrics = task.metrics(hesitant, target[None, None], None)
+    assert metrics["ap 0.5"] > 0.9
+    assert task.meaning()["seed"] < 0.75 * 0.9
+    sure = torch.from_numpy(maps)
+    task.metrics(sure, target[None, None], None)
+    assert task.meaning()["seed"] == 0.8
+
+
 @pytest.mark.parametrize("distance", [False, True])
 def test_the_way_objects_are_made_suits_what_is_learned(distance):
     target = cells()[1].data

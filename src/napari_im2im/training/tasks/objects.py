@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -32,10 +33,14 @@ if TYPE_CHECKING:
 
 _THRESHOLDS = (0.5, 0.75)
 
-_SEED, _SEED_WITH_DISTANCE = 0.8, 0.6
-"""Interior from which an object starts: high, for networks that have learned little
-see the boundary between touching objects but faintly. Its mean with the distance, half
-of which is less than 0.5 inside an object, is smaller."""
+_SEEDS, _SEEDS_WITH_DISTANCE, _SEEDS_OF_EMBEDDING = (
+    (0.8, 0.65, 0.5),
+    (0.6, 0.5, 0.4),
+    (0.7, 0.85, 0.55),
+)
+"""Interior from which an object may start, the usual first: high, for networks that
+have learned little see the boundary between touching objects but faintly. Its mean with
+the distance, half of which is less than 0.5 inside an object, is smaller."""
 
 
 class _ObjectsTask(Task):
@@ -45,10 +50,18 @@ class _ObjectsTask(Task):
     ----------
     sizes
         Of the training objects.
+    seed
+        Where an object starts: of `seeds`, what suited the last validation best.
     """
 
     sizes: ObjectSizes
     smallest: int
+    seed: float
+
+    @property
+    @abstractmethod
+    def seeds(self) -> tuple[float, ...]:
+        """Thresholds for seeds to choose from, the usual one first."""
 
     def check(self, samples: Sequence[Sample]) -> None:
         """Refuse targets that don't number objects."""
@@ -59,6 +72,7 @@ class _ObjectsTask(Task):
         self.sizes = measure_objects(samples)
         settings = getattr(self.config, self.config.task)
         self.smallest = settings.smallest or max(1, self.sizes.smallest // 4)
+        self.seed = self.seeds[0]
         return [
             f"{self.sizes.describe()} Predicted ones of fewer than {self.smallest} are "
             "removed."
@@ -74,14 +88,28 @@ class _ObjectsTask(Task):
         targets: np.ndarray,
         weights: np.ndarray | None,
     ) -> dict[str, float]:
-        """Measure the average precision, the mean over the crops."""
+        """Choose the seeds that suit best; return the average precision with them."""
+        found = {
+            seed: self._precision(predictions, targets, weights, seed)
+            for seed in self.seeds
+        }
+        self.seed = max(found, key=lambda seed: sum(found[seed].values()))
+        return found[self.seed]
+
+    def _precision(
+        self,
+        predictions: torch.Tensor,
+        targets: np.ndarray,
+        weights: np.ndarray | None,
+        seed: float,
+    ) -> dict[str, float]:
         scores = []
         for index, maps in enumerate(predictions.numpy()):
             counted = targets[index, 0] >= 0
             if weights is not None:
                 counted = counted & (weights[index, 0] > 0)
             truth = np.maximum(targets[index, 0], 0).astype(np.int64)
-            guess = decode(maps, self.meaning())
+            guess = decode(maps, {**self.meaning(), "seed": seed})
             scores.append(score_objects(truth, guess, _THRESHOLDS, counted))
         return {
             f"ap {threshold:g}": float(
@@ -98,7 +126,8 @@ class _ObjectsTask(Task):
         """Say what the metrics are."""
         return (
             "average precision (found / (found + missed + invented)) of objects whose "
-            "intersection over union reaches the number, mean over the crops"
+            "intersection over union reaches the number, mean over the crops, with the "
+            "seeds that suit them best"
         )
 
     @property
@@ -123,6 +152,11 @@ class _ObjectsTask(Task):
 
 class InstancesTask(_ObjectsTask):
     """Foreground, boundary and, on demand, distance; a watershed makes the objects."""
+
+    @property
+    def seeds(self) -> tuple[float, ...]:
+        """Interior from which an object may start."""
+        return _SEEDS_WITH_DISTANCE if self.config.instances.distance else _SEEDS
 
     @property
     def output_names(self) -> tuple[str, ...]:
@@ -173,7 +207,7 @@ class InstancesTask(_ObjectsTask):
             "name": "instances",
             "channels": list(self.output_names),
             "foreground": 0.5,
-            "seed": _SEED_WITH_DISTANCE if self.config.instances.distance else _SEED,
+            "seed": self.seed,
             "smallest_seed": max(1, self.smallest // 3),
             "smallest": self.smallest,
         }
@@ -186,6 +220,11 @@ class EmbeddingTask(_ObjectsTask):
     ----------
     Lalit et al. 2021, EmbedSeg, https://arxiv.org/abs/2101.10033
     """
+
+    @property
+    def seeds(self) -> tuple[float, ...]:
+        """Nearness to a centre from which a cluster may start."""
+        return _SEEDS_OF_EMBEDDING
 
     @property
     def output_names(self) -> tuple[str, ...]:
@@ -252,7 +291,7 @@ class EmbeddingTask(_ObjectsTask):
             "name": "embedding",
             "channels": list(self.output_names),
             "foreground": 0.5,
-            "seed": 0.7,
+            "seed": self.seed,
             "smallest": self.smallest,
             "extent": list(self.sizes.extent),
         }
