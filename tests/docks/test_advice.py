@@ -52,7 +52,7 @@ def test_a_result_that_is_too_large_goes_to_the_disk():
     assert advise_memory(10**6, 10**9, "") == []
 
 
-FACTS = ModelFacts("m", ("Image",), (1,), "zyx", 1)
+FACTS = ModelFacts("m", ("Image",), (1,), "zyx", 1, name="m")
 
 
 def test_one_of_several_channels_is_offered():
@@ -85,7 +85,7 @@ def test_runs_are_named_after_their_layers():
 def test_what_a_dock_knows_of_the_bundled_model():
     path = BUNDLED_FOLDER / "phase-to-fluorescence"
     facts = facts_of(load_package(path), str(path))
-    assert facts == ModelFacts(str(path), ("Image",), (2,), "yx", 3)
+    assert facts == ModelFacts(str(path), ("Image",), (2,), "yx", 3, name=path.name)
 
 
 @pytest.mark.parametrize(("factor", "level"), [(2, "info"), (1.5, "stop")])
