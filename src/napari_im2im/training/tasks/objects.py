@@ -89,28 +89,26 @@ class _ObjectsTask(Task):
         weights: np.ndarray | None,
     ) -> dict[str, float]:
         """Choose the seeds that suit best; return the average precision with them."""
-        found = {
-            seed: self._precision(predictions, targets, weights, seed)
-            for seed in self.seeds
-        }
-        self.seed = max(found, key=lambda seed: sum(found[seed].values()))
-        return found[self.seed]
-
-    def _precision(
-        self,
-        predictions: torch.Tensor,
-        targets: np.ndarray,
-        weights: np.ndarray | None,
-        seed: float,
-    ) -> dict[str, float]:
-        scores = []
+        crops = []
         for index, maps in enumerate(predictions.numpy()):
             counted = targets[index, 0] >= 0
             if weights is not None:
                 counted = counted & (weights[index, 0] > 0)
             truth = np.maximum(targets[index, 0], 0).astype(np.int64)
-            guess = decode(maps, {**self.meaning(), "seed": seed})
-            scores.append(score_objects(truth, guess, _THRESHOLDS, counted))
+            crops.append((maps, truth, counted))
+        found = {seed: self._precision(crops, seed) for seed in self.seeds}
+        self.seed = max(found, key=lambda seed: sum(found[seed].values()))
+        return found[self.seed]
+
+    def _precision(
+        self, crops: Sequence[tuple[np.ndarray, np.ndarray, np.ndarray]], seed: float
+    ) -> dict[str, float]:
+        """Return the mean over crops, each its maps, labels and which pixels count."""
+        meaning = {**self.meaning(), "seed": seed}
+        scores = [
+            score_objects(truth, decode(maps, meaning), _THRESHOLDS, counted)
+            for maps, truth, counted in crops
+        ]
         return {
             f"ap {threshold:g}": float(
                 np.mean([score.average_precision(threshold) for score in scores])
