@@ -4,8 +4,9 @@
     python benchmarks/quality.py nuclei DATA/seg2d-dsb2018-nuclei --seconds 180 \
         --tools napari-im2im BiaPy --biapy PYTHON
 
-A set of `quality_sets.py` is learned by some tools of `quality_tools.py`, each for the
-same time, and stands in a table beside its floors (`quality_floors.py`).
+A set of `quality_sets.py` or `quality_noisy_sets.py` is learned by some tools of
+`quality_tools.py`, each for the same time, and stands in a table beside its floors
+(`quality_floors.py`).
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from pathlib import Path
 import imageio.v3
 import numpy as np
 from quality_floors import FLOORS, classes, read
+from quality_noisy_sets import NOISY_SETS
 from quality_scores import SCORES, table
 from quality_sets import SETS, ImageSet
 from quality_tools import TOOLS
@@ -68,7 +70,8 @@ def save_picture(path: Path, found: ImageSet, columns: list[list[np.ndarray]]) -
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("set", choices=SETS)
+    sets = SETS | NOISY_SETS
+    parser.add_argument("set", choices=sets)
     parser.add_argument("data", type=Path, help="folder of the images")
     parser.add_argument("--tools", nargs="*", default=["napari-im2im"], choices=TOOLS)
     parser.add_argument("--seconds", type=float, help="of each training")
@@ -82,7 +85,7 @@ def main() -> None:
     parser.add_argument("--no-floors", action="store_true")
     parser.add_argument("--picture", type=Path, help="PNG to write")
     options = parser.parse_args()
-    found = SETS[options.set](options.data)
+    found = sets[options.set](options.data)
     sizes = [len(p) for p in (found.training, found.validation, found.testing)]
     print("{} train, {} held out, {} test".format(*sizes), flush=True)
     results = {} if options.no_floors else FLOORS[found.task](found)

@@ -149,7 +149,10 @@ def noise2void_floors(found: ImageSet) -> Results:
         errors = []
         for choice in choices:
             squares = [
-                np.square(filtered(function, p.input, choice) - p.target.read()).mean()
+                np.average(
+                    np.square(filtered(function, p.input, choice) - p.target.read()),
+                    weights=p.cost_map and p.cost_map.read(),
+                )
                 for p in found.tuning
             ]
             errors.append(sum(squares))

@@ -7,13 +7,15 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 from quality_floors import classes, read
-from quality_sets import PHOTONS, ImageSet
+from quality_noisy_sets import PHOTONS
 
 from napari_im2im.inference.objects.scores import score_objects
 from napari_im2im.training.metrics import class_metrics, image_metrics
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+    from quality_sets import ImageSet
 
 OBJECT_COLUMNS = ("ap", "ap 0.5", "ap 0.7", "ap 0.9", "f1 0.5")
 OBJECT_COUNTS = ("objects", "predicted", "split", "merged")
@@ -65,7 +67,12 @@ def instances_scores(found: ImageSet, results: list[np.ndarray]) -> dict[str, fl
 
 
 def noise2void_scores(found: ImageSet, results: list[np.ndarray]) -> dict[str, float]:
-    """Return PSNR, SSIM and PCC with the references, mean of the images."""
+    """Return PSNR, SSIM and PCC with the references, mean of the images.
+
+    Where pixels are held out instead: their squared error, of their variance.
+    """
+    if any(pair.cost_map for pair in found.testing):
+        return held_out_scores(found, results)
     largest = max(float(np.percentile(p.target.read(), 99.9)) for p in found.tuning)
     span = PHOTONS if largest < 2 * PHOTONS else largest
     rows = []
@@ -77,6 +84,19 @@ def noise2void_scores(found: ImageSet, results: list[np.ndarray]) -> dict[str, f
         title: mean([row[key] for row in rows])
         for key, title in (("psnr", "PSNR (dB)"), ("ssim", "SSIM"), ("pcc", "PCC"))
     }
+
+
+def held_out_scores(found: ImageSet, results: list[np.ndarray]) -> dict[str, float]:
+    guesses, values = [], []
+    for result, pair in zip(results, found.testing, strict=True):
+        if pair.cost_map:
+            where = pair.cost_map.read() > 0
+            guesses.append(np.squeeze(result)[where])
+            values.append(pair.target.read()[where])
+    guessed, known = (np.concatenate(each).astype(float) for each in (guesses, values))
+    error = np.square(guessed - known).mean() / known.var()
+    pcc = np.corrcoef(guessed, known)[0, 1]
+    return {"squared error, held out": float(error), "PCC, held out": float(pcc)}
 
 
 def mean(values: list[float]) -> float:

@@ -22,9 +22,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from pathlib import Path
 
-PHOTONS, READOUT = 20.0, 1.5
-"""Of the noise on `noisy_wells`: at the brightest, and standard deviation."""
-
 
 class Pair(NamedTuple):
     """An image, what is to be made of it, and where that counts."""
@@ -227,42 +224,6 @@ def coli_without_cost_map(folder: Path) -> ImageSet:
     return replace(found, training=bare[0], validation=bare[1])
 
 
-def noisy_wells(folder: Path) -> ImageSet:
-    """Nuclei of BBBC013 with known noise on top; the clean images only test."""
-    random = np.random.default_rng(0)
-    pairs = []
-    for path in sorted(folder.glob("*_dna.tif")):
-        pixels = open_image(path).read(axes=("y", "x")).astype(np.float64)
-        low, high = np.percentile(pixels, (0.5, 99.9))
-        clean = np.clip((pixels - low) / (high - low), 0, None) * PHOTONS
-        noisy = random.poisson(clean) + random.normal(0, READOUT, clean.shape)
-        pairs.append(plane_pair(noisy, clean, path.stem))
-    return replace(split("noise2void", pairs, 3), tuning=pairs[:2])
-
-
-def movie(folder: Path) -> ImageSet:
-    """Lysosomes in a noisy movie (Huang lab): single frames are denoised.
-
-    Nobody knows the clean frames. The mean of the frame before and the one after is
-    the reference, whose noise is another one; what moves limits what can be reached.
-    """
-    frames = open_image(folder / "lysosome_1_tyx.tif", axes="tyx").read()
-    frames = frames.astype(np.float64)
-    pairs = [
-        plane_pair(frames[t], (frames[t - 1] + frames[t + 1]) / 2, f"frame {t}")
-        for t in range(1, len(frames) - 1)
-    ]
-    found = split("noise2void", pairs, 10)
-    # The frame next to the first that tests is part of its reference.
-    training = [p for p in found.training if p is not pairs[-11]]
-    return replace(found, training=training, tuning=pairs[:36:7])
-
-
-def plane_pair(noisy: np.ndarray, reference: np.ndarray, name: str) -> Pair:
-    arrays = (noisy.astype(np.float32), reference.astype(np.float32))
-    return Pair(*(Image(array, ("y", "x"), name=name) for array in arrays))
-
-
 SETS: dict[str, Callable[[Path], ImageSet]] = {
     "neurons": neurons,
     "flow": flow,
@@ -275,6 +236,4 @@ SETS: dict[str, Callable[[Path], ImageSet]] = {
     "ovule": ovule,
     "coli": coli,
     "coli-without-cost-map": coli_without_cost_map,
-    "noisy-wells": noisy_wells,
-    "movie": movie,
 }
