@@ -146,7 +146,11 @@ class BiaPy:
                     "HFLIP": augmented,
                     "ROT90": augmented,
                 },
-                "MODEL": {"ARCHITECTURE": "unet"},
+                "MODEL": {
+                    "ARCHITECTURE": "unet",
+                    # As in its templates: 16 planes can't be halved four times.
+                    **({"Z_DOWN": [1, 1, 1, 1]} if len(axes) == 3 else {}),
+                },
                 "TRAIN": {
                     "ENABLE": True,
                     "EPOCHS": 1000,
