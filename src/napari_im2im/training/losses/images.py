@@ -6,10 +6,11 @@ from typing import TYPE_CHECKING
 
 import torch
 from monai.losses import SSIMLoss
-from torch import nn
 from torchmetrics.functional.image import (
     multiscale_structural_similarity_index_measure,
 )
+
+from napari_im2im.training.losses.terms import WeightedTerms, weighted_mean
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -27,7 +28,7 @@ _SHARPNESS = 0.95
 """Of the soft threshold, as in the Spotlight paper."""
 
 
-class WeightedLoss(nn.Module):
+class WeightedLoss(WeightedTerms):
     """Weighted sum of losses of images.
 
     ``l1``, ``mse``
@@ -83,8 +84,7 @@ class WeightedLoss(nn.Module):
         high: Sequence[float],
         foreground: Sequence[float] | None = None,
     ) -> None:
-        super().__init__()
-        self.weights = dict(weights)
+        super().__init__(weights)
         shape = (1, len(low), *(1 for _ in patch))
         bottom, top = (torch.tensor(values).reshape(shape) for values in (low, high))
         middle = (bottom + top) / 2
@@ -96,7 +96,7 @@ class WeightedLoss(nn.Module):
         window = [min(_SSIM_WINDOW, size - 1 + size % 2) for size in patch]
         self.ssim = SSIMLoss(len(patch), data_range=1.0, win_size=window)
         self._scales = _scales(min(patch[-2:]))
-        self._terms = {
+        self.terms = {
             "l1": _mean_absolute,
             "mse": _mean_square,
             "charbonnier": _charbonnier,
@@ -106,25 +106,6 @@ class WeightedLoss(nn.Module):
             "fourier": _fourier,
             "foreground": self._foreground,
         }
-
-    def forward(
-        self,
-        prediction: torch.Tensor,
-        target: torch.Tensor,
-        weight: torch.Tensor | None = None,
-    ) -> torch.Tensor:
-        """Return the loss of normalised images ``(batch, c, [z,] y, x)``.
-
-        ``weight`` is ``(batch, 1, [z,] y, x)``, not negative; where it is 0
-        everywhere the loss is 0.
-        """
-        prediction = prediction.float()
-        if weight is not None:
-            weight = weight.to(prediction)
-        loss = prediction.new_zeros(())
-        for name, factor in self.weights.items():
-            loss = loss + factor * self._terms[name](prediction, target, weight)
-        return loss
 
     def _ssim(
         self,
@@ -182,18 +163,6 @@ def _scales(size: int) -> tuple[int, tuple[float, ...]]:
         count -= 1
     total = sum(_SCALES[:count])
     return window, tuple(beta / total for beta in _SCALES[:count])
-
-
-def weighted_mean(values: torch.Tensor, weight: torch.Tensor | None) -> torch.Tensor:
-    """Return the mean of values ``(batch, c, [z,] y, x)`` over what counts.
-
-    ``weight`` is ``(batch, 1, [z,] y, x)``, or of the values' own shape, not negative;
-    None: all count. 0 where it is 0 everywhere.
-    """
-    if weight is None:
-        return values.mean()
-    weight = weight.expand_as(values)
-    return (weight * values).sum() / weight.sum().clamp_min(1e-6)
 
 
 def _mean_absolute(

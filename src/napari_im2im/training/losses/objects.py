@@ -10,7 +10,7 @@ from scipy import ndimage
 from torch import nn
 from torch.nn import functional
 
-from napari_im2im.training.losses.images import weighted_mean
+from napari_im2im.training.losses.terms import WeightedTerms, weighted_mean
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -18,8 +18,8 @@ if TYPE_CHECKING:
 _TERMS = ("instance", "bandwidth", "seed")
 
 
-class BoundaryLoss(nn.Module):
-    """Losses of foreground, boundary and distance.
+class BoundaryLoss(WeightedTerms):
+    """Losses of foreground, boundary and distance, of logits and truth in channels.
 
     ``cross_entropy``
         Of each pixel, of foreground and boundary.
@@ -38,41 +38,39 @@ class BoundaryLoss(nn.Module):
     """
 
     def __init__(self, weights: Mapping[str, float]) -> None:
-        super().__init__()
-        self.weights = dict(weights)
-        self.dice = DiceLoss(batch=True)
+        super().__init__(weights)
+        self.overlap = DiceLoss(batch=True)
+        self.terms = {
+            "cross_entropy": _cross_entropy,
+            "dice": self._dice,
+            "distance": _distance,
+        }
 
-    def forward(
-        self,
-        output: torch.Tensor,
-        target: torch.Tensor,
-        weight: torch.Tensor | None = None,
+    def _dice(
+        self, output: torch.Tensor, target: torch.Tensor, weight: torch.Tensor | None
     ) -> torch.Tensor:
-        """Return the loss of logits.
+        counted = 1.0 if weight is None else (weight > 0).float()
+        guess = output[:, :2].sigmoid()
+        value: torch.Tensor = self.overlap(guess * counted, target[:, :2] * counted)
+        return value
 
-        Parameters
-        ----------
-        output, target
-            ``(batch, 2 or 3, [z,] y, x)``: foreground, boundary, distance.
-        weight
-            ``(batch, 1, [z,] y, x)``, not negative.
-        """
-        logits, guess = output.float(), output.float().sigmoid()
-        loss = logits.new_zeros(())
-        for name, factor in self.weights.items():
-            if name == "cross_entropy":
-                values = functional.binary_cross_entropy_with_logits(
-                    logits[:, :2], target[:, :2], reduction="none"
-                )
-                loss = loss + factor * weighted_mean(values, weight)
-            elif name == "dice":
-                counted = 1.0 if weight is None else (weight > 0).float()
-                overlap = self.dice(guess[:, :2] * counted, target[:, :2] * counted)
-                loss = loss + factor * overlap
-            elif target.shape[1] > 2:
-                values = (guess[:, 2:] - target[:, 2:]).abs()
-                loss = loss + factor * weighted_mean(values, weight)
-        return loss
+
+def _cross_entropy(
+    output: torch.Tensor, target: torch.Tensor, weight: torch.Tensor | None
+) -> torch.Tensor:
+    values = functional.binary_cross_entropy_with_logits(
+        output[:, :2], target[:, :2], reduction="none"
+    )
+    return weighted_mean(values, weight)
+
+
+def _distance(
+    output: torch.Tensor, target: torch.Tensor, weight: torch.Tensor | None
+) -> torch.Tensor:
+    """Return the error of the distance, 0 where it isn't learned."""
+    if target.shape[1] < 3:
+        return output.new_zeros(())
+    return weighted_mean((output[:, 2:].sigmoid() - target[:, 2:]).abs(), weight)
 
 
 class EmbeddingLoss(nn.Module):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING
 
 import torch
@@ -16,10 +17,10 @@ from monai.networks.utils import one_hot
 from torch import nn
 from torch.nn import functional
 
-from napari_im2im.training.losses.images import weighted_mean
+from napari_im2im.training.losses.terms import WeightedTerms, weighted_mean
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Mapping
 
     from napari_im2im.training.tasks.catalogue import SegmentationLossName
 
@@ -27,8 +28,11 @@ _SKELETON_STEPS = 10
 """Half the width, in pixels, of the widest structure that clDice thins to a line."""
 
 
-class SegmentationLoss(nn.Module):
+class SegmentationLoss(WeightedTerms):
     """Weighted sum of losses of classes.
+
+    Outputs are logits, one channel for two classes, else one a class; targets are
+    numbers of the classes ``(batch, 1, [z,] y, x)``, any integer dtype.
 
     ``cross_entropy``
         Of each pixel.
@@ -62,66 +66,57 @@ class SegmentationLoss(nn.Module):
     def __init__(
         self, weights: Mapping[SegmentationLossName, float], classes: int
     ) -> None:
-        super().__init__()
-        self.weights, self.classes = dict(weights), classes
+        super().__init__(weights)
+        self.classes = classes
         foreground = {"include_background": classes == 2}
-        self.dice = DiceLoss(batch=True, **foreground)
-        self.generalized_dice = GeneralizedDiceLoss(batch=True)
-        self.tversky = TverskyLoss(alpha=0.3, beta=0.7, batch=True, **foreground)
-        self.cldice = SoftclDiceLoss(iter_=_SKELETON_STEPS, **foreground)
         self.focal = FocalLoss(reduction="none", use_softmax=classes > 2)
+        self.overlaps = nn.ModuleDict(
+            {
+                "dice": DiceLoss(batch=True, **foreground),
+                "generalized_dice": GeneralizedDiceLoss(batch=True),
+                "tversky": TverskyLoss(alpha=0.3, beta=0.7, batch=True, **foreground),
+                "cldice": SoftclDiceLoss(iter_=_SKELETON_STEPS, **foreground),
+            }
+        )
+        self.terms = {
+            "cross_entropy": self._cross_entropy,
+            "focal": self._focal,
+            **{name: partial(self._overlap, name) for name in self.overlaps},
+        }
 
-    def forward(
-        self,
-        output: torch.Tensor,
-        target: torch.Tensor,
-        weight: torch.Tensor | None = None,
-    ) -> torch.Tensor:
-        """Return the loss of logits.
-
-        Parameters
-        ----------
-        output
-            ``(batch, c, [z,] y, x)``: one channel for two classes, else one a class.
-        target
-            Numbers of the classes ``(batch, 1, [z,] y, x)``, any integer dtype.
-        weight
-            ``(batch, 1, [z,] y, x)``, not negative.
-        """
-        logits = output.float()
-        truth = target.float() if self.classes == 2 else one_hot(target, self.classes)
-        loss = logits.new_zeros(())
-        overlap = [name for name in self.weights if name not in _OF_PIXELS]
-        if overlap:
-            guess = logits.sigmoid() if self.classes == 2 else logits.softmax(1)
-            counted = 1.0 if weight is None else (weight > 0).float()
-            regions = (guess * counted, truth * counted)
-        for name, factor in self.weights.items():
-            if name in _OF_PIXELS:
-                values = _OF_PIXELS[name](self, logits, truth, target)
-                loss = loss + factor * weighted_mean(values, weight)
-            else:
-                loss = loss + factor * getattr(self, name)(*regions)
-        return loss
+    def _truth(self, target: torch.Tensor) -> torch.Tensor:
+        """Return 0 or 1 for each channel of the output."""
+        return target.float() if self.classes == 2 else one_hot(target, self.classes)
 
     def _cross_entropy(
-        self, logits: torch.Tensor, truth: torch.Tensor, target: torch.Tensor
+        self, output: torch.Tensor, target: torch.Tensor, weight: torch.Tensor | None
     ) -> torch.Tensor:
         if self.classes == 2:
-            return functional.binary_cross_entropy_with_logits(
-                logits, truth, reduction="none"
+            values = functional.binary_cross_entropy_with_logits(
+                output, target.float(), reduction="none"
             )
-        values = functional.cross_entropy(logits, target[:, 0].long(), reduction="none")
-        return values[:, None]
+        else:
+            numbers = target[:, 0].long()
+            values = functional.cross_entropy(output, numbers, reduction="none")[
+                :, None
+            ]
+        return weighted_mean(values, weight)
 
     def _focal(
-        self, logits: torch.Tensor, truth: torch.Tensor, target: torch.Tensor
+        self, output: torch.Tensor, target: torch.Tensor, weight: torch.Tensor | None
     ) -> torch.Tensor:
-        values: torch.Tensor = self.focal(logits, truth)
-        return values.sum(1, keepdim=True)
+        values: torch.Tensor = self.focal(output, self._truth(target))
+        return weighted_mean(values.sum(1, keepdim=True), weight)
 
-
-_OF_PIXELS: dict[str, Callable[..., torch.Tensor]] = {
-    "cross_entropy": SegmentationLoss._cross_entropy,
-    "focal": SegmentationLoss._focal,
-}
+    def _overlap(
+        self,
+        name: str,
+        output: torch.Tensor,
+        target: torch.Tensor,
+        weight: torch.Tensor | None,
+    ) -> torch.Tensor:
+        guess = output.sigmoid() if self.classes == 2 else output.softmax(1)
+        counted = 1.0 if weight is None else (weight > 0).float()
+        regions = guess * counted, self._truth(target) * counted
+        value: torch.Tensor = self.overlaps[name](*regions)
+        return value
