@@ -56,6 +56,15 @@ def curve(run):
     return [{k: v for k, v in row.items() if k != "seconds"} for row in rows]
 
 
+def assert_same_curve(run, other):
+    """Compare to the last digits: sums depend on where arrays lie in memory."""
+    for mine, theirs in zip(curve(run), curve(other), strict=True):
+        numbers = {k: float(v) if v else None for k, v in theirs.items()}
+        assert {k: float(v) if v else None for k, v in mine.items()} == pytest.approx(
+            numbers, rel=1e-12
+        )
+
+
 def checkpoint(run):
     path = run / "checkpoints" / "last.ckpt"
     return torch.load(path, weights_only=True)
@@ -100,7 +109,7 @@ def test_both_networks_go_on_where_they_were_cut_off(pairs, tmp_path, monkeypatc
     whole = list(train_events(config, pairs))[-1].run_folder
     run = cut_off_at(11, config, pairs, monkeypatch)
     list(train_events(TrainConfig(resume=run), pairs))
-    assert curve(run) == curve(whole)
+    assert_same_curve(run, whole)
     names = ("network", "discriminators", "average")
     assert_equal_states(checkpoint(run), checkpoint(whole), names)
 
@@ -194,7 +203,7 @@ def test_all_four_networks_go_on_where_a_process_was_killed(sets, tmp_path):
     # What came since isn't learned from.
     save_image(sets[0][0].renamed("new"), tmp_path / "data" / "A" / "new.ome.tif")
     list(train_events(TrainConfig(resume=run)))
-    assert curve(run) == curve(whole)
+    assert_same_curve(run, whole)
     names = ("network", "discriminators", "average")
     assert_equal_states(checkpoint(run), checkpoint(whole), names)
 
