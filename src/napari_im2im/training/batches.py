@@ -11,9 +11,9 @@ from napari_im2im.training.data.augmentation import Augmenter
 from napari_im2im.training.data.augmentation_config import augmentation_of
 from napari_im2im.training.data.prefetching import Prefetcher
 from napari_im2im.training.data.sampling import Batch, PatchSampler
+from napari_im2im.training.data.tensors import normalized, to_device
 from napari_im2im.training.data.unpaired import unpaired_sampler
 from napari_im2im.training.tasks.catalogue import TASKS
-from napari_im2im.training.validation import normalized, to_device
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

@@ -9,7 +9,7 @@ import torch
 from napari_im2im.training.data.augmentation import Augmenter
 from napari_im2im.training.data.normalization import learn_scaling
 from napari_im2im.training.data.sampling import PatchSampler
-from napari_im2im.training.validation import normalized, restored
+from napari_im2im.training.data.tensors import normalized, restored
 
 if TYPE_CHECKING:
     import numpy as np

@@ -17,6 +17,7 @@ from napari_im2im.inference.tiling.receptive_field import (
     measure_receptive_field,
     update_receptive_field,
 )
+from napari_im2im.inference.tiling.tiles import reflected_positions
 from napari_im2im.models.content import (
     NETWORKS,
     PackageContent,
@@ -27,7 +28,7 @@ from napari_im2im.models.package import load_package
 from napari_im2im.models.tensors import FixedSize
 from napari_im2im.models.writing import write_package
 from napari_im2im.training.automatic import largest_size
-from napari_im2im.training.validation import normalized
+from napari_im2im.training.data.tensors import normalized
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -207,9 +208,7 @@ def _test_input(crop: np.ndarray, axes: tuple[AxisSpec, ...]) -> np.ndarray:
             least = axis.size.minimum  # type: ignore[union-attr]
             limit = min(size, max(_TEST_SIZE[axis.name], least))
             wanted = largest_size(axis.size, limit) or least  # type: ignore[arg-type]
-        positions = np.arange(wanted) % max(1, 2 * size - 2)
-        mirrored = np.minimum(positions, 2 * size - 2 - positions) if size > 1 else 0
-        pixels = np.take(pixels, np.broadcast_to(mirrored, wanted), axis=i)
+        pixels = np.take(pixels, reflected_positions(0, wanted, size), axis=i)
     return np.ascontiguousarray(pixels[None])
 
 

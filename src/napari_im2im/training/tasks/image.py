@@ -11,11 +11,11 @@ from torch import nn
 from napari_im2im.errors import ConfigError, DataError
 from napari_im2im.training.data.focus import otsu_threshold
 from napari_im2im.training.data.normalization import ChannelScaling, learn_scaling
+from napari_im2im.training.data.tensors import restored, scaled
 from napari_im2im.training.finetuning.scaling import scaling_of_start
 from napari_im2im.training.losses.images import WeightedLoss
 from napari_im2im.training.metrics import image_metrics
 from napari_im2im.training.tasks.task import Task
-from napari_im2im.training.validation import restored, scaled
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -12,6 +12,7 @@ from napari_im2im.inference.objects.decoding import decode
 from napari_im2im.inference.objects.scores import score_objects
 from napari_im2im.models.tensors import Step
 from napari_im2im.training.data.normalization import ChannelScaling
+from napari_im2im.training.data.tensors import restored
 from napari_im2im.training.losses.objects import BoundaryLoss, EmbeddingLoss
 from napari_im2im.training.tasks.object_labels import (
     ObjectSizes,
@@ -21,7 +22,6 @@ from napari_im2im.training.tasks.object_labels import (
     pixels_between,
 )
 from napari_im2im.training.tasks.task import Task
-from napari_im2im.training.validation import restored
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -10,9 +10,9 @@ from scipy.stats import wasserstein_distance
 from torch import Tensor, nn
 
 from napari_im2im.errors import ConfigError
+from napari_im2im.training.data.tensors import scaled
 from napari_im2im.training.losses.images import WeightedLoss
 from napari_im2im.training.tasks.image import ImageTask
-from napari_im2im.training.validation import scaled
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
