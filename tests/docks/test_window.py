@@ -2,10 +2,12 @@
 
 import numpy as np
 import pytest
+from napari._app_model import get_app_model
 from qtpy.QtGui import QKeySequence, QShortcut
-from qtpy.QtWidgets import QScrollArea
+from qtpy.QtWidgets import QDockWidget, QScrollArea
 
-from napari_im2im.docks.opening import PLUGIN, open_dock
+from napari_im2im.docks.dock import Dock
+from napari_im2im.docks.opening import PLUGIN, frame_of, open_dock
 from napari_im2im.docks.settings import load_settings
 
 
@@ -65,6 +67,31 @@ def test_docks_do_their_job_in_the_window(
     press_keys(predict, "Esc")
     qtbot.waitUntil(lambda: not predict.running, timeout=10_000)
     assert "movie → sharp (partial)" in window.layers
+
+
+def test_docks_of_the_menu_are_those_that_docks_open(
+    make_napari_viewer, qtbot, fake_model
+):
+    fake_model()
+    window = make_napari_viewer(show=True)
+    commands = get_app_model().commands
+    for command in ("train", "model_zoo"):
+        commands.execute_command(f"napari-im2im.{command}")
+    train, zoo = (open_dock(window, name) for name in ("Train", "Model Zoo"))
+    predict = open_dock(window, "Predict")
+    main = window.window._qt_window
+    docks = [d for d in main.findChildren(QDockWidget) if d.findChild(Dock)]
+    assert len(docks) == 3
+
+    # They share one place, behind tabs.
+    qtbot.waitUntil(lambda: zoo._placed and predict._placed)
+    others = main.tabifiedDockWidgets(frame_of(train))
+    assert {*others} == {frame_of(zoo), frame_of(predict)}
+
+    # One that is hidden and shown again by the menu is in front.
+    frame_of(train).hide()
+    commands.execute_command("napari-im2im.train")
+    qtbot.waitUntil(lambda: not train.visibleRegion().isEmpty())
 
 
 def test_closing_the_window_ends_a_job(

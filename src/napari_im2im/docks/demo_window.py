@@ -8,16 +8,17 @@ from __future__ import annotations
 
 import napari
 
-PLUGIN = "napari-im2im"
+from napari_im2im.docks.opening import open_dock, open_sample
+
 DOCKS = ("Model Zoo", "Predict", "Train")
 
 
 def open_window() -> napari.Viewer:
     """Return a new viewer with the sample and the docks, the last one in front."""
     viewer = napari.Viewer()
-    viewer.open_sample(PLUGIN, "virtual_staining")
+    open_sample(viewer)
     for dock in DOCKS:
-        viewer.window.add_plugin_dock_widget(PLUGIN, dock, tabify=True)
+        open_dock(viewer, dock)
     return viewer
 
 

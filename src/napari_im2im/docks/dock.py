@@ -16,12 +16,14 @@ from qtpy.QtWidgets import (
 
 from napari_im2im.docks.job import Job
 from napari_im2im.docks.job_row import JobRow
+from napari_im2im.docks.opening import frame_of, join_others
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator
 
     import napari
     from pydantic import ValidationError
+    from qtpy.QtGui import QShowEvent
 
     from napari_im2im.docks.advice import Fix
 
@@ -48,6 +50,7 @@ class Dock(QWidget):  # type: ignore[misc]
         self.viewer = viewer
         self.job: Job | None = None
         self.job_row = JobRow(verb)
+        self._placed = False
         self._body = QVBoxLayout()
         self._body.setContentsMargins(0, 0, 4, 0)
         self._body.setSpacing(6)
@@ -85,6 +88,21 @@ class Dock(QWidget):  # type: ignore[misc]
     def minimumSizeHint(self) -> QSize:
         """Return the smallest size at which nothing is cut off."""
         return QSize(280, 300)
+
+    def showEvent(self, event: QShowEvent | None) -> None:
+        """Come to the front of the other docks, and at first join them."""
+        super().showEvent(event)
+        if event is not None and not event.spontaneous():
+            # Once the window has placed it.
+            QTimer.singleShot(0, self._come_forward)
+
+    def _come_forward(self) -> None:
+        if not self._placed:
+            join_others(self, Dock)
+        self._placed = True
+        frame = frame_of(self)
+        if frame is not None:
+            frame.raise_()
 
     @property
     def running(self) -> bool:
