@@ -193,7 +193,7 @@ def _in_mapping(key: str, options: Mapping[str, Option]) -> bool:
 
 def _value(words: Sequence[str], name: str) -> Any:
     if not words:
-        raise ConfigError(f"{name} needs a value.")
+        raise ConfigError(f"{name} needs a value: write it behind the name.")
     try:
         values = [yaml.safe_load(word) for word in words]
     except yaml.YAMLError as error:

@@ -53,7 +53,9 @@ def parse_axes(axes: str | Sequence[str]) -> tuple[str, ...]:
             f"(e.g. 'czyx') or the names {', '.join(AXES)}."
         )
     if len(set(names)) != len(names):
-        raise ImageError(f"An axis is named twice in {'/'.join(names)}.")
+        raise ImageError(
+            f"An axis is named twice in {'/'.join(names)}: name each axis once."
+        )
     return names
 
 
@@ -99,13 +101,13 @@ class Image:
             raise ImageError(
                 f"{self.name} has {len(self.data.shape)} dimensions "
                 f"{tuple(self.data.shape)}, but {len(self.axes)} axes are named: "
-                f"{'/'.join(self.axes)}."
+                f"{'/'.join(self.axes)}. Name one for each dimension."
             )
         channels = self.sizes.get("channel", 1)
         if self.channel_names and len(self.channel_names) != channels:
             raise ImageError(
-                f"{self.name} has {channels} channels, "
-                f"but {len(self.channel_names)} channel names."
+                f"{self.name} has {channels} channels, but "
+                f"{len(self.channel_names)} channel names: give one for each, or none."
             )
 
     @property
@@ -224,7 +226,8 @@ class Image:
         """
         if axis not in self.axes:
             raise ImageError(
-                f"{self.name} has no axis {axis!r}, only {'/'.join(self.axes)}."
+                f"{self.name} has no axis {axis!r}: choose one of "
+                f"{'/'.join(self.axes)}."
             )
         size = self.sizes[axis]
         dropped = isinstance(indices, int | np.integer)

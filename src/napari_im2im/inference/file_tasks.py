@@ -164,7 +164,7 @@ def _matches(pattern: str) -> list[_Found]:
         paths = [path for path in paths if folder or _exists(path)]
     found = [image for path in paths for image in _images(path, root)]
     if not found:
-        raise ConfigError(f"No file matches {pattern}.")
+        raise ConfigError(f"No file matches {pattern}: check the folder and the name.")
     return found
 
 

@@ -122,7 +122,8 @@ def build_architecture(
         ) from error
     if not isinstance(network, torch.nn.Module):
         raise ModelError(
-            f"{package.name}: {architecture.callable} didn't return a network."
+            f"{package.name}: {architecture.callable} didn't return a network: its "
+            "description is wrong."
         )
     return network
 
@@ -150,7 +151,7 @@ def _load_callable(
     except AttributeError as error:
         raise ModelError(
             f"{package.name}: there is no {architecture.callable!r} in "
-            f"{architecture.module or architecture.source}."
+            f"{architecture.module or architecture.source}: its description is wrong."
         ) from error
 
 

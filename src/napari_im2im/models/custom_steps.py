@@ -105,5 +105,8 @@ def _function(
             f"{error})."
         ) from error
     if not callable(function):
-        raise ModelError(f"{package.name}: its step {name!r} returned no function.")
+        raise ModelError(
+            f"{package.name}: its step {name!r} returned no function: its code is "
+            "wrong."
+        )
     return function

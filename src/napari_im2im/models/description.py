@@ -92,7 +92,10 @@ def _read(path: Path) -> Description:
     from ruyaml.error import YAMLError
 
     if path.stat().st_size > MAX_DESCRIPTION_BYTES:
-        raise ModelError(f"{path} is too large to be the description of a model.")
+        raise ModelError(
+            f"{path} is too large to be the description of a model: choose its "
+            "rdf.yaml."
+        )
     raw = path.read_bytes()
     try:
         content: Any = read_yaml(raw.decode("utf-8"))
@@ -101,7 +104,9 @@ def _read(path: Path) -> Description:
             f"{path} is not valid YAML: {' '.join(str(error).split())}"
         ) from error
     if not isinstance(content, dict):
-        raise ModelError(f"{path} is not the description of a model.")
+        raise ModelError(
+            f"{path} is not the description of a model: choose its rdf.yaml."
+        )
     _check_version(content, path)
     description = _build(_repair(content), path)
     for source in file_sources(description):
@@ -139,7 +144,9 @@ def file_sources(node: object) -> list[str]:
 def _check_version(content: Mapping[str, Any], path: Path) -> None:
     kind = content.get("type", "model")
     if kind != "model":
-        raise ModelError(f"{path} describes a {kind}, not a model.")
+        raise ModelError(
+            f"{path} describes a {kind}, not a model: choose that of a model."
+        )
     version = str(content.get("format_version", ""))
     if not version.startswith(("0.4", "0.5")):
         raise ModelError(

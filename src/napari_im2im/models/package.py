@@ -162,7 +162,9 @@ class ModelPackage:
         if not is_safe_name(name) or not path.resolve().is_relative_to(
             self.root.resolve()
         ):
-            raise ModelError(f"{self.name} refers to {name!r} outside its package.")
+            raise ModelError(
+                f"{self.name} refers to {name!r} outside its package: refused."
+            )
         if not path.is_file():
             raise ModelError(
                 f"{name} is missing in the model {self.name} ({self.path}): get the "
@@ -197,7 +199,10 @@ class ModelPackage:
 
     def _array(self, tensor: Any) -> np.ndarray:
         if tensor.test_tensor is None:
-            raise ModelError(f"{self.name} brings no test tensor for {tensor.id!r}.")
+            raise ModelError(
+                f"{self.name} brings no test tensor for {tensor.id!r}: ask its authors "
+                "for a version with test tensors."
+            )
         source, digest = str(tensor.test_tensor.source), tensor.test_tensor.sha256
         path = self.file(source, None if digest is None else str(digest))
         try:

@@ -153,7 +153,7 @@ def _check_shape(spec: TensorSpec, array: np.ndarray) -> None:
     if array.ndim != len(spec.axes):
         raise ModelError(
             f"The test tensor of {spec.id} has {array.ndim} dimensions, but the tensor "
-            f"has the axes {'/'.join(spec.axis_names)}."
+            f"has the axes {'/'.join(spec.axis_names)}: give it as many."
         )
     if not np.isfinite(array).all():
         raise ModelError(

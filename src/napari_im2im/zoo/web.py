@@ -170,7 +170,9 @@ class WebCache:
         if copy is not None and (sha256 or offline):
             return copy
         if offline:
-            raise NetworkError(f"There is no copy of {url} to use offline.")
+            raise NetworkError(
+                f"There is no copy of {url} to use offline: read it once online."
+            )
         try:
             return self._renew(check_url(url), sha256, check, limit, copy)
         except (httpx.HTTPError, httpx.InvalidURL) as error:

@@ -63,7 +63,10 @@ def read_hdf5(path: Path, scene: int | str | None) -> Contents:
             lambda name, node: names.append(name) if _is_image(node) else None
         )
         if not names:
-            raise ImageError(f"{path.name} holds no dataset of at least two axes.")
+            raise ImageError(
+                f"{path.name} holds no dataset of numbers with two axes or more: "
+                "choose a file that holds an image."
+            )
         names.sort(key=lambda name: name.rpartition("/")[2] not in _USUAL_NAMES)
         index = scene_index(scene, tuple(names))
         if index is None:

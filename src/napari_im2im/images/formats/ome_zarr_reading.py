@@ -55,7 +55,7 @@ def read_ome_zarr(path: Path, scene: int | str | None) -> Contents:
     index = scene_index(scene, names)
     if index is None:
         raise ImageError(
-            f"{path.name} has no image {scene!r}, only {', '.join(names)}."
+            f"{path.name} has no image {scene!r}: choose one of {', '.join(names)}."
         )
     multiscale = multiscales[index]
     dataset = multiscale["datasets"][0]
@@ -131,7 +131,9 @@ def _read_one_of(path: Path, group: zarr.Group, scene: int | str | None) -> Cont
     if len(images) == 1 and scene is None:
         return read_ome_zarr(path / images[0], None)
     if not images:
-        raise ImageError(f"{path} is a Zarr group without an image.")
+        raise ImageError(
+            f"{path} is a Zarr group without an image: choose one that holds images."
+        )
     raise ImageError(
         f"{path.name} holds {len(images)} images: open one of them, "
         f"e.g. {path / images[0]}."

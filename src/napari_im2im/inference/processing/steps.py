@@ -44,7 +44,10 @@ def check_steps(steps: Sequence[Step], where: str) -> None:
     """Raise ModelError, in a sentence, if one of the steps is unknown."""
     for step in steps:
         if step.id not in _BINDERS and step.id not in WHOLE:
-            raise ModelError(f"{where} has an unknown processing step {step.id!r}.")
+            raise ModelError(
+                f"The processing step {step.id!r} of {where} isn't known here: update "
+                "napari-im2im, or use another model."
+            )
 
 
 def bind(
@@ -77,7 +80,9 @@ def bind(
         If the step is unknown.
     """
     if step.id not in _BINDERS:
-        raise ModelError(f"Unknown processing step {step.id!r}.")
+        raise ModelError(
+            f"The processing step {step.id!r} isn't known here: update napari-im2im."
+        )
     return _BINDERS[step.id](step.kwargs, tuple(axes), own, reference)
 
 

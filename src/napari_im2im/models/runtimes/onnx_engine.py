@@ -77,7 +77,7 @@ class OnnxRuntime:
         if len(arguments) != len(arrays):
             raise ModelError(
                 f"{self._package.name}: its ONNX weights read {len(arguments)} "
-                f"tensors, but {len(arrays)} are described."
+                f"tensors, but {len(arrays)} are described: the description is wrong."
             )
         feed = {
             argument.name: np.ascontiguousarray(

@@ -109,7 +109,8 @@ class OpenVinoRuntime:
         if len(arguments) != len(arrays):
             raise ModelError(
                 f"{self._package.name}: its {self.weights_format} weights read "
-                f"{len(arguments)} tensors, but {len(arrays)} are described."
+                f"{len(arguments)} tensors, but {len(arrays)} are described: the "
+                "description is wrong."
             )
         feed = {
             argument: np.ascontiguousarray(
@@ -193,7 +194,10 @@ def _saved_model_folder(package: ModelPackage) -> Path:
     folder = extract_to_cache(package.file(entry.source, entry.sha256))
     found = sorted(folder.rglob("saved_model.pb"))
     if not found:
-        raise ModelError(f"{package.name}: {entry.source} holds no saved_model.pb.")
+        raise ModelError(
+            f"{package.name}: {entry.source} holds no saved_model.pb: get the model "
+            "again."
+        )
     return found[0].parent
 
 

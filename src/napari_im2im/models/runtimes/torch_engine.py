@@ -221,7 +221,9 @@ def _read_state_dict(path: Path, name: str) -> dict[str, torch.Tensor]:
             "run code: ask for a plain state dict."
         ) from error
     if not isinstance(state, dict):
-        raise ModelError(f"{name}: {path.name} is not a state dict.")
+        raise ModelError(
+            f"{name}: {path.name} is not a state dict: ask for a plain one."
+        )
     return state
 
 

@@ -270,11 +270,13 @@ def _channel_names(
     wrong = [i for i in indices if not 0 <= i < count]
     if wrong:
         raise DataError(
-            f"The {role} {image.name} has no channel {wrong[0]}: "
-            f"it has {count}, counted from 0."
+            f"The {role} {image.name} has no channel {wrong[0]}: choose from 0 to "
+            f"{count - 1}."
         )
     if not list(indices):
-        raise DataError(f"No channel of the {role} {image.name} is chosen.")
+        raise DataError(
+            f"No channel of the {role} {image.name} is chosen: choose one at least."
+        )
     names = image.channel_names or tuple(f"channel {i}" for i in range(count))
     if not image.channel_names and count == 1:
         names = (role,)
