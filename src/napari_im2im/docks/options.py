@@ -18,8 +18,8 @@ from qtpy.QtWidgets import (
     QVBoxLayout,
     QWidget,
 )
-from superqt import QCollapsible
 
+from napari_im2im.docks.fold import Fold
 from napari_im2im.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -60,8 +60,7 @@ class Options(QWidget):  # type: ignore[misc]
     ) -> None:
         super().__init__()
         self._entries: dict[str, _Entry] = {}
-        self.fold = QCollapsible("Options", expandedIcon="▾", collapsedIcon="▸")
-        self.fold.setDuration(0)
+        self.fold = Fold("Options")
         form_widget = QWidget()
         self._form = QFormLayout(form_widget)
         self._form.setContentsMargins(8, 0, 0, 0)

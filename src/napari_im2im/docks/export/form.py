@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING, Any
 
 from qtpy.QtCore import Signal
 from qtpy.QtWidgets import QVBoxLayout, QWidget
-from superqt import QCollapsible
 
 from napari_im2im.docks.export.fields import (
     ChoiceField,
@@ -15,6 +14,7 @@ from napari_im2im.docks.export.fields import (
     Rows,
     TextField,
 )
+from napari_im2im.docks.fold import Fold
 from napari_im2im.zoo.metadata import Metadata, advice, field_errors, licenses
 
 if TYPE_CHECKING:
@@ -58,8 +58,7 @@ class ExportForm(QWidget):  # type: ignore[misc]
             ),
             "covers": ListField("Cover pictures", "files; empty: made automatically"),
         }
-        self.more = QCollapsible("More", expandedIcon="▾", collapsedIcon="▸")
-        self.more.setDuration(0)
+        self.more = Fold("More")
         folded = QWidget()
         below = QVBoxLayout(folded)
         below.setContentsMargins(0, 0, 0, 0)

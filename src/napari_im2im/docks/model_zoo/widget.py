@@ -16,10 +16,10 @@ from qtpy.QtWidgets import (
     QSplitter,
     QVBoxLayout,
 )
-from superqt import QCollapsible
 
 from napari_im2im.docks.advice import Advice, Fix
 from napari_im2im.docks.dock import Dock
+from napari_im2im.docks.fold import Fold
 from napari_im2im.docks.job_row import sentence
 from napari_im2im.docks.layers import layer_to_image
 from napari_im2im.docks.model_picker import ask_for_model
@@ -107,9 +107,7 @@ class ModelZooWidget(Dock):
         # It takes what is left: the dock shall not scroll while that is enough.
         split.setSizePolicy(QSizePolicy.Policy.Preferred, QSizePolicy.Policy.Ignored)
         split.setChildrenCollapsible(False)
-        fold = QCollapsible("Options", expandedIcon="▾", collapsedIcon="▸")
-        fold.setDuration(0)
-        fold.layout().setContentsMargins(0, 0, 0, 0)
+        fold = Fold("Options")
         fold.addWidget(self.address)
         fold.addWidget(self.reload_button)
         body: QVBoxLayout = self._body
@@ -327,7 +325,7 @@ def _advise(entry: Entry | None, nothing_shown: bool) -> Advice:
         text = "No model is like that: change the words or the filters."
         return Advice(text, "stop", (show_all,))
     if entry is None:
-        return Advice("Choose a model of the list, or drop one here.", "stop")
+        return Advice("Choose a model from the list, or drop one here.", "stop")
     runs = entry.compatibility
     if runs is not None and not runs.runs:
         return Advice(
