@@ -64,3 +64,17 @@ def test_the_lines_follow_the_theme(qtbot):
         plot.setPalette(palette)
         pictures.append(pixels(plot))
     assert pictures[0] != pictures[1]
+
+
+def test_a_single_validation_can_be_seen(qtbot):
+    plot = LossPlot()
+    qtbot.addWidget(plot)
+    plot.resize(320, 160)
+    plot.add(10, validation=0.5)
+    alone = pixels(plot)
+    seen = {
+        QColor(alone.pixel(x, y)).name()
+        for x in range(alone.width() - 16, alone.width())
+        for y in range(alone.height())
+    }
+    assert {color.name() for color in (_ON_DARK[1], _ON_LIGHT[1])} & seen

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from napari_im2im.images.image import Image
     from napari_im2im.training.config import TrainConfig
-    from napari_im2im.training.tasks.catalogue import TaskName
+    from napari_im2im.training.tasks.catalogue import TaskInfo, TaskName
 
 EFFORTS = {
     "Quick look · 2 min": 120.0,
@@ -66,8 +66,7 @@ def advise_layers(
     """
     if source is None or target is None:
         fixes = (Fix("Open the sample", "sample"),)
-        text = "Open two images of the same field: what to learn from, and what to."
-        return [Advice(text, "stop", fixes)]
+        return [Advice(_missing(TASKS[config.task]), "stop", fixes)]
     if same:
         text = (
             f"{source.name} is input and target: choose two different layers, "
@@ -85,6 +84,17 @@ def advise_layers(
         *advise_target(target, config, is_labels=labels[1], facts=facts),
         *_advise_images(source, target, config, guessed, pixels),
     ]
+
+
+def _missing(task: TaskInfo) -> str:
+    """Return what to open for a task."""
+    if task.target == "none":
+        return "Open an image to learn from."
+    if task.two_sets:
+        return "Open two images: one to translate, one with the look that it gets."
+    if task.target == "labels":
+        return "Open an image, and a Labels layer of the same field to learn."
+    return "Open two images of the same field: the input, and the target to learn."
 
 
 def _advise_images(

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 # Both reach a contrast of 4.5 : 1 on the background of their theme.
 _ON_DARK = (QColor("#4C9BE8"), QColor("#E8A33D"))
 _ON_LIGHT = (QColor("#1C67A9"), QColor("#965500"))
+_ROUND = Qt.PenCapStyle.RoundCap
 _LEFT, _RIGHT, _TOP, _BOTTOM = 46, 8, 18, 18
 
 
@@ -110,7 +111,11 @@ class _Canvas(QWidget):  # type: ignore[misc]
             self._series(), colors, styles, strict=True
         ):
             painter.setPen(QPen(color, 1.6, style))
-            painter.drawPolyline(QPolygonF([self._place(p, area) for p in values]))
+            places = [self._place(p, area) for p in values]
+            painter.drawPolyline(QPolygonF(places))
+            if len(places) == 1:  # a line of one point can't be seen
+                painter.setPen(QPen(color, 5, Qt.PenStyle.SolidLine, _ROUND))
+                painter.drawPoint(places[0])
         self._draw_best(painter, area, colors[1])
         self._draw_legend(painter, area, colors, text)
         painter.end()

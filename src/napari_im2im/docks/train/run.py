@@ -77,7 +77,7 @@ class TrainingView(QWidget):  # type: ignore[misc]
         self._package: Path | None = None
         self._best_value = 0.0
         self._best_time = 0.0
-        self._is_newest = False
+        self._best_metric = ""
         self._clock = QTimer(self)
         self._clock.setInterval(10_000)
         self._clock.timeout.connect(self._write_best)
@@ -170,11 +170,16 @@ class TrainingView(QWidget):  # type: ignore[misc]
     def _keep_best(self, event: NewBest) -> None:
         self._package = event.package
         self._best_value, self._best_time = event.value, time.monotonic()
-        self._is_newest = event.metric == "step"
+        self._best_metric = event.metric
         if not self._is_newest:
             self.plot.mark_best(event.step)
         self._write_best()
         self.try_button.show()
+
+    @property
+    def _is_newest(self) -> bool:
+        """Whether the newest model is kept, since none is better than another."""
+        return self._best_metric == "step"
 
     def _write_best(self) -> None:
         if self._package is None:
@@ -184,7 +189,9 @@ class TrainingView(QWidget):  # type: ignore[misc]
         if self._is_newest:
             text = f"Kept: the newest, of step {self._best_value:.0f}, {when}"
         else:
-            text = f"New best {self._best_value:.3g}, {when}"
+            metric = _METRICS.get(self._best_metric, self._best_metric)
+            name = metric.replace("_", " ")
+            text = f"New best: {name} {self._best_value:.3g}, {when}"
         self.best.setText(text)
         self.best.show()
 
