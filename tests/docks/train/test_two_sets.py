@@ -63,7 +63,9 @@ def test_the_discriminator_is_an_option_of_both(dock):
     dock.form.task.set_task("image")
     assert weight.isVisibleTo(dock)
     assert not identity.isVisibleTo(dock)
+    assert not options._form.isRowVisible(options._entries["adversarial.loss"].widget)
     options.set_value("adversarial.weight", 0.01)
+    assert options._form.isRowVisible(options._entries["adversarial.loss"].widget)
     assert dock.form.config().adversarial.weight == 0.01
     dock.form.task.set_task("semantic")
     assert not weight.isVisibleTo(dock)

@@ -85,7 +85,7 @@ class TrainForm(QWidget):  # type: ignore[misc]
         self.task.currentIndexChanged.connect(self._choose_task)
         self.start.changed.connect(self.changed)
         self.effort.currentIndexChanged.connect(self.changed)
-        self.options.changed.connect(self.changed)
+        self.options.changed.connect(self._adapt_options)
         self._choose_task()
         self._choose_origin()
 
@@ -317,8 +317,12 @@ class TrainForm(QWidget):  # type: ignore[misc]
         self._suggest_target()
         for page in (self.folder, self.patterns):
             page.set_task(self.task.task, self.task.info)
-        self.task.adapt(self.options)
         self.options.labels = self.task.info.target == "labels"
+        self._adapt_options()
+
+    def _adapt_options(self) -> None:
+        """Show the options that count for the task, and for the other options."""
+        self.task.adapt(self.options)
         self.changed.emit()
 
     def _suggest_target(self) -> None:

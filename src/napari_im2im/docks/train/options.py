@@ -8,7 +8,7 @@ from napari_im2im.docks.options import Options
 from napari_im2im.docks.train.augmentation_preview import AugmentationDialog
 from napari_im2im.docks.train.task_row import ADVERSARIAL_OPTIONS, TASK_OPTIONS
 from napari_im2im.errors import Im2ImError
-from napari_im2im.models.network_catalogue import CATALOGUE
+from napari_im2im.models.network_catalogue import CATALOGUE, NetworkSize
 from napari_im2im.training.config import TrainConfig
 from napari_im2im.training.data.augmentation_config import STRENGTHS
 from napari_im2im.training.data.config import SplitBy
@@ -57,6 +57,7 @@ OPTIONS = {
 SUGGESTIONS = {
     "augmentation": tuple(STRENGTHS),
     "network.name": tuple(CATALOGUE),
+    "network.size": ("auto", *get_args(NetworkSize)),
     "data.split_by": get_args(SplitBy),
     "device": ("auto", "cpu", "cuda", "mps"),
     "precision": ("auto", "32-true", "bf16-mixed", "16-mixed"),

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from qtpy.QtCore import Qt
 from qtpy.QtWidgets import QComboBox, QSizePolicy
 
+from napari_im2im.errors import ConfigError
 from napari_im2im.training.tasks.catalogue import TASKS
 
 if TYPE_CHECKING:
@@ -77,14 +78,22 @@ class TaskRow(QComboBox):  # type: ignore[misc]
         """Show the options of this task only; drop losses that it doesn't know."""
         for name in TASK_OPTIONS:
             options.show_row(name, name.startswith(f"{self.task}."))
-        for name in ("target_normalization", *ADVERSARIAL_OPTIONS):
+        try:
+            chosen = options.values()
+        except ConfigError:
+            chosen = {}  # the dock says which option can't be read
+        weight, *its = ADVERSARIAL_OPTIONS
+        for name in ("target_normalization", weight):
             options.show_row(name, self.info.target == "image")
+        judged = self.info.two_sets or "weight" in chosen.get("adversarial", ())
+        for name in its:
+            options.show_row(name, self.info.target == "image" and judged)
         options.show_row("loss_channel_weights", self.task == "image")
         options.set_hint("adversarial.weight", "0.1" if self.info.two_sets else "none")
         loss = ", ".join(f"{n}: {w:g}" for n, w in self.info.default_loss.items())
         options.set_hint("loss", f"{loss} (usual)")
         known = self.info.losses
-        if any(name not in known for name in options.values().get("loss", ())):
+        if any(name not in known for name in chosen.get("loss", ())):
             options.set_value("loss", {})
 
     def _describe(self) -> None:
