@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from qtpy.QtCore import QSize, Qt, QTimer
@@ -16,22 +17,26 @@ from qtpy.QtWidgets import (
 
 from napari_im2im.docks.job import Job
 from napari_im2im.docks.job_row import JobRow
+from napari_im2im.docks.loading import load_soon
 from napari_im2im.docks.opening import frame_of, join_others
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Generator
+    from collections.abc import Callable, Generator, Sequence
 
     import napari
     from pydantic import ValidationError
     from qtpy.QtGui import QShowEvent
 
-    from napari_im2im.docks.advice import Fix
+    from napari_im2im.docks.advice import Advice, Fix
 
 _LABEL = QSize(72, 26)
 """Size of a label, so that the forms of a dock line up."""
 
 _DELAY = 200
 """Milliseconds between the last change and a new sentence."""
+
+_QUIET = 1000
+"""Milliseconds without a change before libraries are loaded."""
 
 
 class Dock(QWidget):  # type: ignore[misc]
@@ -43,9 +48,13 @@ class Dock(QWidget):  # type: ignore[misc]
         The window that the dock belongs to.
     verb
         What the primary button does.
+    libraries
+        Modules that the job imports; loaded once it could be started.
     """
 
-    def __init__(self, viewer: napari.Viewer, verb: str) -> None:
+    def __init__(
+        self, viewer: napari.Viewer, verb: str, libraries: Sequence[str] = ()
+    ) -> None:
         super().__init__()
         self.viewer = viewer
         self.job: Job | None = None
@@ -74,6 +83,10 @@ class Dock(QWidget):  # type: ignore[misc]
         self._timer.setSingleShot(True)
         self._timer.setInterval(_DELAY)
         self._timer.timeout.connect(self.refresh)
+        self._loader = QTimer(self)
+        self._loader.setSingleShot(True)
+        self._loader.setInterval(_QUIET)
+        self._loader.timeout.connect(partial(load_soon, libraries))
 
     def _close_body(self) -> None:
         """End the form; the foot is added anew, so that Tab comes to it last."""
@@ -129,6 +142,12 @@ class Dock(QWidget):  # type: ignore[misc]
         """Ask the running job to end after its current step."""
         if self.job is not None:
             self.job.stop()
+
+    def _show_advice(self, advice: Sequence[Advice]) -> None:
+        """Show what the job will do, and get ready for it if it can be started."""
+        self.job_row.show_advice(advice)
+        if self.job_row.run_button.isEnabled():
+            self._loader.start()
 
     def _start(
         self,

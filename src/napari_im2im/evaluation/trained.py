@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING
 
 from napari_im2im.errors import Im2ImError
 from napari_im2im.evaluation.config import EvaluateConfig
-from napari_im2im.evaluation.job import EvaluationFinished, evaluate_events
 from napari_im2im.events import Event, Message, Progress, TrainingFinished
 from napari_im2im.images.folders.tables import read_table
 from napari_im2im.training.data.examples import collect, open_rows
@@ -73,6 +72,9 @@ def _test(
     trusted: Collection[str],
 ) -> Generator[Event, None, dict[str, float]]:
     """Evaluate the model on the test images of a run; return the means."""
+    # Most trainings leave no images for a test, and none needs this to begin.
+    from napari_im2im.evaluation.job import EvaluationFinished, evaluate_events
+
     run = finished.run_folder
     config = read_config(run / "config.yaml")
     if not TASKS[config.task].paired:

@@ -13,6 +13,7 @@ from napari_im2im.docks.advice import Advice, Fix
 from napari_im2im.docks.dock import Dock, Form, first_problem
 from napari_im2im.docks.input_row import InputRow
 from napari_im2im.docks.layers import layer_to_image
+from napari_im2im.docks.loading import load
 from napari_im2im.docks.model_picker import ModelPicker
 from napari_im2im.docks.opening import open_dock, open_sample
 from napari_im2im.docks.options import Options
@@ -42,6 +43,9 @@ if TYPE_CHECKING:
     from napari_im2im.api.copy_as import Origin
     from napari_im2im.events import Event
     from napari_im2im.images.image import Image
+
+_LIBRARIES = ("napari_im2im.inference.prediction", "openvino", "torch")
+"""What most models need; not each of them, so a job waits for the first only."""
 
 OBJECT_OPTIONS = {
     "objects.foreground": "Object threshold",
@@ -87,7 +91,7 @@ class PredictWidget(Dock):
     """
 
     def __init__(self, napari_viewer: napari.Viewer) -> None:
-        super().__init__(napari_viewer, "Predict")
+        super().__init__(napari_viewer, "Predict", _LIBRARIES)
         self.model_picker = ModelPicker()
         self.inputs = [InputRow(napari_viewer, "Image")]
         self.region = RegionBox(napari_viewer)
@@ -206,7 +210,7 @@ class PredictWidget(Dock):
             pace = load_settings().get("pace", {}).get(config.model)
             name = self.model_picker.model_name
             advice = [describe_prediction(images[0], config, name, pace), *advice]
-        self.job_row.show_advice(advice)
+        self._show_advice(advice)
 
     def apply_fix(self, fix: Fix) -> None:
         """Do what the button beside a sentence says."""
@@ -334,6 +338,7 @@ def _describe_model(path: str) -> Generator[ModelFacts]:
 
 
 def _predict(config: PredictConfig, images: Sequence[Image]) -> Generator[Event]:
+    load(_LIBRARIES[:1])
     from napari_im2im.inference.prediction import predict_events
     from napari_im2im.zoo.trust import TrustStore
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from napari_im2im.docks.advice import Advice, Fix
 from napari_im2im.docks.dock import Dock
+from napari_im2im.docks.loading import load
 from napari_im2im.docks.opening import open_dock, open_sample
 from napari_im2im.docks.settings import load_settings, remember
 from napari_im2im.docks.train.form import TrainForm
@@ -25,6 +26,17 @@ if TYPE_CHECKING:
     from napari_im2im.training.data.examples import Pair
 
 
+_LIBRARIES = (
+    "torch",
+    "torch._dynamo",
+    "torchmetrics",
+    "lightning_fabric",
+    "monai",
+    "napari_im2im.evaluation.trained",
+)
+"""What is needed until the first step; in parts, between which loading can end."""
+
+
 class TrainWidget(Dock):
     """Learn to make one image from another.
 
@@ -35,7 +47,7 @@ class TrainWidget(Dock):
     """
 
     def __init__(self, napari_viewer: napari.Viewer) -> None:
-        super().__init__(napari_viewer, "Train")
+        super().__init__(napari_viewer, "Train", (*_LIBRARIES, "bioimageio.spec"))
         self.form = TrainForm(napari_viewer)
         self.view = TrainingView(self.job_row)
         self.resume = ResumeOffer()
@@ -68,7 +80,7 @@ class TrainWidget(Dock):
             advice = self.form.advice()
         except Im2ImError as error:
             advice = [Advice(str(error), "stop")]
-        self.job_row.show_advice(advice)
+        self._show_advice(advice)
 
     def apply_fix(self, fix: Fix) -> None:
         """Do what the button beside a sentence says."""
@@ -143,6 +155,7 @@ class TrainWidget(Dock):
 
 def _train(config: TrainConfig, pairs: Sequence[Pair] | None) -> Generator[Event]:
     # Runs in a thread: what it imports is never imported by the window.
+    load(_LIBRARIES)
     from napari_im2im.evaluation.trained import train_and_test_events
     from napari_im2im.zoo.trust import TrustStore
 
