@@ -71,6 +71,7 @@ def config(options: argparse.Namespace, **values: Any) -> TrainConfig:
             "spatial_axes": "".join(AXES[options.dimensions]),
             "patch": PATCHES[options.dimensions],
             "batch_size": options.batch,
+            "network": {"size": "medium"},
             "augmentation": options.augmentation,
             "effort": {"steps": 100_000},
             "device": options.device,
