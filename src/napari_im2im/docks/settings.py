@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import json
 import logging
-import os
 from typing import TYPE_CHECKING, Any
 
 from napari_im2im.folders import models_folder
+from napari_im2im.images.atomic import write_atomically
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -41,10 +41,8 @@ def remember(**values: Any) -> None:
     settings = {**load_settings(), **values}
     settings = {key: value for key, value in settings.items() if value is not None}
     path = settings_path()
-    written = path.with_suffix(".tmp")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        written.write_text(json.dumps(settings, indent=1), encoding="utf-8")
-        os.replace(written, path)
+        write_atomically(path, json.dumps(settings, indent=1).encode())
     except OSError as error:
         _logger.warning("The settings of the docks are not saved: %s", error)

@@ -90,6 +90,22 @@ def replaced_when_done(path: Path, *, overwrite: bool = False) -> Iterator[Path]
             raise
 
 
+def write_atomically(path: Path, content: bytes) -> None:
+    """Write a small file under another name first, so that no half file is ever read.
+
+    Raises
+    ------
+    OSError
+        If the disk refuses; what was there before stays.
+    """
+    temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex[:8]}")
+    try:
+        temporary.write_bytes(content)
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
 def _remove_unfinished(path: Path) -> None:
     """Delete a store although writes of it may still be on their way.
 

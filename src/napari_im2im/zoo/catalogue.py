@@ -14,6 +14,7 @@ import yaml
 from napari_im2im import folders
 from napari_im2im.errors import ModelError, NetworkError
 from napari_im2im.events import Event, Message
+from napari_im2im.images.atomic import write_atomically
 from napari_im2im.models.description import find_description
 from napari_im2im.models.library import list_models
 from napari_im2im.zoo.compatibility import Compatibility, check_runs
@@ -28,7 +29,6 @@ from napari_im2im.zoo.index import (
 from napari_im2im.zoo.installed import list_installed
 from napari_im2im.zoo.settings import ZooSettings
 from napari_im2im.zoo.summary import Summary, summarize
-from napari_im2im.zoo.web import write_atomically
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterable, Mapping

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 
 from napari_im2im import folders
 from napari_im2im.errors import ModelError
+from napari_im2im.images.atomic import write_atomically
 from napari_im2im.models.archive import sha256_of
-from napari_im2im.zoo.web import write_atomically
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING
 
 from napari_im2im import folders
 from napari_im2im.errors import ModelError, TrustError
+from napari_im2im.images.atomic import write_atomically
 from napari_im2im.models.architecture import required_trust
 from napari_im2im.models.custom_steps import custom_steps, step_sha256
-from napari_im2im.zoo.web import write_atomically
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable

@@ -4,19 +4,18 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import time
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from threading import Lock
 from typing import TYPE_CHECKING, Any, Self
 from urllib.parse import urlsplit
-from uuid import uuid4
 
 import httpx
 
 import napari_im2im
 from napari_im2im.errors import NetworkError
+from napari_im2im.images.atomic import write_atomically
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -260,10 +259,3 @@ def _check_content(
             f"{url} answered with something else than expected ({error}): "
             "try again later."
         ) from error
-
-
-def write_atomically(path: Path, content: bytes) -> None:
-    """Write a file under another name first, so that no half file is ever read."""
-    temporary = path.with_name(f".{path.name}.{uuid4().hex[:8]}")
-    temporary.write_bytes(content)
-    os.replace(temporary, path)

@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from napari_im2im.folders import cache_folder
+from napari_im2im.images.atomic import write_atomically
 from napari_im2im.inference.jobs import Job
 from napari_im2im.inference.sources import UnreadableChunkError
 from napari_im2im.inference.tiling.halo import measure_halo, measuring_pixels
@@ -183,10 +184,8 @@ class Calibration:
 
     def _write(self) -> None:
         self._path.parent.mkdir(parents=True, exist_ok=True)
-        temporary = self._path.with_suffix(".tmp")
         text = json.dumps({"version": _VERSION, **self._data})
-        temporary.write_text(text, encoding="utf-8")
-        temporary.replace(self._path)
+        write_atomically(self._path, text.encode())
 
 
 def _both_ends(

@@ -9,10 +9,10 @@ import yaml
 
 from napari_im2im.errors import ConfigError, ModelError
 from napari_im2im.folders import models_folder
+from napari_im2im.images.atomic import write_atomically
 from napari_im2im.models.content import valid_name
 from napari_im2im.models.package import load_package
 from napari_im2im.zoo.export.documentation import without_validation
-from napari_im2im.zoo.web import write_atomically
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
