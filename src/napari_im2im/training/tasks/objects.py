@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from napari_im2im.inference.objects.decoding import decode
-from napari_im2im.inference.objects.scores import score_objects
 from napari_im2im.models.tensors import Step
 from napari_im2im.training.data.normalization import ChannelScaling
 from napari_im2im.training.data.tensors import restored
@@ -21,6 +20,15 @@ from napari_im2im.training.tasks.object_labels import (
     measure_objects,
     pixels_between,
 )
+from napari_im2im.training.tasks.object_thresholds import (
+    FOREGROUNDS,
+    SEEDS,
+    SEEDS_OF_EMBEDDING,
+    SEEDS_WITH_DISTANCE,
+    Crop,
+    Tried,
+    choose_thresholds,
+)
 from napari_im2im.training.tasks.task import Task
 
 if TYPE_CHECKING:
@@ -31,17 +39,6 @@ if TYPE_CHECKING:
     from napari_im2im.training.data.samples import Sample
     from napari_im2im.training.finetuning.parent import Start
 
-_THRESHOLDS = (0.5, 0.75)
-
-_SEEDS, _SEEDS_WITH_DISTANCE, _SEEDS_OF_EMBEDDING = (
-    (0.8, 0.65, 0.5),
-    (0.6, 0.5, 0.4),
-    (0.7, 0.85, 0.55),
-)
-"""Interior from which an object may start, the usual first: high, for networks that
-have learned little see the boundary between touching objects but faintly. Its mean with
-the distance, half of which is less than 0.5 inside an object, is smaller."""
-
 
 class _ObjectsTask(Task):
     """What both ways to separate objects share. Negative labels don't count.
@@ -50,18 +47,20 @@ class _ObjectsTask(Task):
     ----------
     sizes
         Of the training objects.
-    seed
-        Where an object starts: of `seeds`, what suited the last validation best.
+    seed, foreground
+        From which sureness objects start, and pixels belong to them: what suited the
+        last validation best.
     """
 
     sizes: ObjectSizes
     smallest: int
     seed: float
+    foreground: float = FOREGROUNDS.usual
 
     @property
     @abstractmethod
-    def seeds(self) -> tuple[float, ...]:
-        """Thresholds for seeds to choose from, the usual one first."""
+    def seeds(self) -> Tried:
+        """Thresholds for seeds to choose from."""
 
     def check(self, samples: Sequence[Sample]) -> None:
         """Refuse targets that don't number objects."""
@@ -72,7 +71,7 @@ class _ObjectsTask(Task):
         self.sizes = measure_objects(samples)
         settings = getattr(self.config, self.config.task)
         self.smallest = settings.smallest or max(1, self.sizes.smallest // 4)
-        self.seed = self.seeds[0]
+        self.seed = self.seeds.usual
         return [
             f"{self.sizes.describe()} Predicted ones of fewer than {self.smallest} are "
             "removed."
@@ -88,33 +87,18 @@ class _ObjectsTask(Task):
         targets: np.ndarray,
         weights: np.ndarray | None,
     ) -> dict[str, float]:
-        """Choose the seeds that suit best; return the average precision with them."""
+        """Choose the thresholds that suit best; return the precision with them."""
         crops = []
         for index, maps in enumerate(predictions.numpy()):
             counted = targets[index, 0] >= 0
             if weights is not None:
                 counted = counted & (weights[index, 0] > 0)
             truth = np.maximum(targets[index, 0], 0).astype(np.int64)
-            crops.append((maps, truth, counted))
-        found = {seed: self._precision(crops, seed) for seed in self.seeds}
-        self.seed = max(found, key=lambda seed: sum(found[seed].values()))
-        return found[self.seed]
-
-    def _precision(
-        self, crops: Sequence[tuple[np.ndarray, np.ndarray, np.ndarray]], seed: float
-    ) -> dict[str, float]:
-        """Return the mean over crops, each its maps, labels and which pixels count."""
-        meaning = {**self.meaning(), "seed": seed}
-        scores = [
-            score_objects(truth, decode(maps, meaning), _THRESHOLDS, counted)
-            for maps, truth, counted in crops
-        ]
-        return {
-            f"ap {threshold:g}": float(
-                np.mean([score.average_precision(threshold) for score in scores])
-            )
-            for threshold in _THRESHOLDS
-        }
+            crops.append(Crop(maps, truth, counted))
+        self.seed, self.foreground, precision = choose_thresholds(
+            crops, self.meaning(), self.seeds
+        )
+        return precision
 
     def summary(self, inputs: str) -> str:
         """Say what is separated."""
@@ -125,7 +109,7 @@ class _ObjectsTask(Task):
         return (
             "average precision (found / (found + missed + invented)) of objects whose "
             "intersection over union reaches the number, mean over the crops, with the "
-            "seeds that suit them best"
+            "thresholds that suit them best"
         )
 
     @property
@@ -152,9 +136,9 @@ class InstancesTask(_ObjectsTask):
     """Foreground, boundary and, on demand, distance; a watershed makes the objects."""
 
     @property
-    def seeds(self) -> tuple[float, ...]:
+    def seeds(self) -> Tried:
         """Interior from which an object may start."""
-        return _SEEDS_WITH_DISTANCE if self.config.instances.distance else _SEEDS
+        return SEEDS_WITH_DISTANCE if self.config.instances.distance else SEEDS
 
     @property
     def output_names(self) -> tuple[str, ...]:
@@ -204,7 +188,7 @@ class InstancesTask(_ObjectsTask):
         return {
             "name": "instances",
             "channels": list(self.output_names),
-            "foreground": 0.5,
+            "foreground": self.foreground,
             "seed": self.seed,
             "smallest_seed": max(1, self.smallest // 3),
             "smallest": self.smallest,
@@ -220,9 +204,9 @@ class EmbeddingTask(_ObjectsTask):
     """
 
     @property
-    def seeds(self) -> tuple[float, ...]:
+    def seeds(self) -> Tried:
         """Nearness to a centre from which a cluster may start."""
-        return _SEEDS_OF_EMBEDDING
+        return SEEDS_OF_EMBEDDING
 
     @property
     def output_names(self) -> tuple[str, ...]:
@@ -288,7 +272,7 @@ class EmbeddingTask(_ObjectsTask):
         return {
             "name": "embedding",
             "channels": list(self.output_names),
-            "foreground": 0.5,
+            "foreground": self.foreground,
             "seed": self.seed,
             "smallest": self.smallest,
             "extent": list(self.sizes.extent),
