@@ -24,6 +24,19 @@ def test_pictures_survive_nan_and_constant_images():
     assert contrast(nothing) == (0, 1)
 
 
+def test_a_long_strip_is_shown_where_something_is(qtbot):
+    strip = PreviewStrip()
+    qtbot.addWidget(strip)
+    target = np.zeros((1, 16, 160))
+    target[:, :, 100:110] = np.random.default_rng(0).random((16, 10))
+    strip.show_preview(np.zeros((1, 8, 80)), target, target)
+    pictures = [image for _, image in strip._pictures._images]
+    assert all(p.width() <= 2.5 * p.height() for p in pictures)
+    assert pictures[0].width() * 2 == pictures[1].width()
+    seen = {pictures[1].pixel(x, 8) for x in range(pictures[1].width())}
+    assert len(seen) > 5
+
+
 def test_channels_have_their_names(qtbot):
     strip = PreviewStrip()
     qtbot.addWidget(strip)

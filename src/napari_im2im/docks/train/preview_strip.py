@@ -30,6 +30,9 @@ _LABEL_COLORS = np.array(
 """Colours that people who see fewer tell apart, too (Okabe and Ito 2008)."""
 
 _CAPTION = 16
+_LONGEST = 2
+"""How many times longer than high a picture is at most, or a little more."""
+
 _GAP = 4
 
 
@@ -95,6 +98,8 @@ class PreviewStrip(QWidget):  # type: ignore[misc]
         channel = max(self.channel.currentIndex(), 0)
         truth, guess = plane(target, channel), plane(prediction, channel)
         first = plane(source, len(source) // 2)
+        part = _part(truth)
+        first, truth, guess = (_cut(pixels, part) for pixels in (first, truth, guess))
         if self._labels:
             shown = [labels_to_image(truth), labels_to_image(guess)]
         else:
@@ -163,6 +168,27 @@ def plane(array: np.ndarray, channel: int) -> np.ndarray:
     if pixels.ndim == 3:
         pixels = pixels[len(pixels) // 2]
     return pixels
+
+
+def _part(pixels: np.ndarray) -> tuple[int, float, float]:
+    """Return the part of a long plane with the most to see: axis, begin and end.
+
+    A strip of validation in full would be a line where there is little room.
+    """
+    axis = int(pixels.shape[1] > pixels.shape[0])
+    count = max(1, round(max(pixels.shape) / min(pixels.shape) / _LONGEST))
+    known = np.nan_to_num(pixels, posinf=0, neginf=0)
+    seen = [np.std(part) for part in np.array_split(known, count, axis)]
+    best = int(np.argmax(seen))
+    return axis, best / count, (best + 1) / count
+
+
+def _cut(pixels: np.ndarray, part: tuple[int, float, float]) -> np.ndarray:
+    """Return a part of a plane, which may be a finer one than the part is of."""
+    axis, begin, end = part
+    size = pixels.shape[axis]
+    chosen = slice(round(begin * size), round(end * size))
+    return pixels[chosen] if axis == 0 else pixels[:, chosen]
 
 
 def contrast(pixels: np.ndarray) -> tuple[float, float]:
