@@ -84,7 +84,8 @@ def choose_scaling(
         differ, text = differing(list(measured.values()))
         by_image = by_image if differ else None
         how = "by itself" if differ else "like all others"
-        notes = [f"Each image is normalised {how}: {text}."]
+        if len(measured) > 1:
+            notes = [f"Each image is normalised {how}: {text}."]
     if by_image is not None:
         return by_image, notes, False
     method = config.input_normalization

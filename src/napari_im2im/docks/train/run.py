@@ -38,8 +38,8 @@ _METRICS = {
     "mae": "MAE",
     "dice": "Dice",
     "iou": "IoU",
-    "ap 0.5": "AP 0.5",
-    "ap 0.75": "AP 0.75",
+    "ap 0.5": "AP (IoU 0.5)",
+    "ap 0.75": "AP (IoU 0.75)",
     "intensity distance": "intensities apart",
     "texture distance": "textures apart",
 }
