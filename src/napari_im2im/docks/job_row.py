@@ -167,7 +167,8 @@ class JobRow(QWidget):  # type: ignore[misc]
         parts.append(activity)
         if seconds_left is not None:
             parts.append(f"{describe_duration(seconds_left)} left")
-        self.show_status(" · ".join(part for part in parts if part))
+        text = " · ".join(part for part in parts if part)
+        self.show_status(text[:1].upper() + text[1:])
 
     def show_status(self, text: str) -> None:
         """Show what the job does or has done."""

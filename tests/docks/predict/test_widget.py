@@ -40,7 +40,7 @@ def test_a_beginner_is_told_what_is_missing(
     assert "Open an image" in sentences(dock)[0]
     viewer.add_image(np.zeros((16, 16)), name="phase")
     dock.refresh()
-    assert sentences(dock)[0] == "sharp predicts phase: 16 × 16."
+    assert sentences(dock)[0] == "sharp predicts from phase: 16 × 16."
 
 
 def test_the_result_lies_on_its_source(
@@ -381,7 +381,7 @@ def test_code_of_a_model_runs_once_it_is_trusted(
     dialog.trust.click()
     qtbot.waitUntil(lambda: dock._facts is not None and dock._facts.code is None)
     dock.refresh()
-    assert sentences(dock)[0].startswith("foreign predicts phase")
+    assert sentences(dock)[0].startswith("foreign predicts from phase")
     assert dock.job_row.run_button.isEnabled()
 
 

@@ -239,7 +239,7 @@ def describe_prediction(
     region = {a: slice(*ends) for a, ends in (config.region or {}).items()}
     part = image.crop(region)
     planes = {a: n for a, n in part.sizes.items() if a != "channel"}
-    text = f"{model} predicts {image.name}: {describe_sizes(part)}"
+    text = f"{model} predicts from {image.name}: {describe_sizes(part)}"
     if pace is not None:
         text += f", about {describe_duration(pace * math.prod(planes.values()))}"
     return Advice(f"{text}.")
