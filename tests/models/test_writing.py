@@ -99,18 +99,18 @@ def test_a_full_disk_keeps_the_old_package(
 def test_a_new_package_replaces_all_of_the_old(
     tmp_path: Path, content: PackageContent
 ) -> None:
-    more = replace(content, attachments={"log.txt": b"1"})
+    more = replace(content, network_source=("network.py", b"# a network"))
     folder = write_package(tmp_path / "model", more)
-    assert (folder / "log.txt").read_bytes() == b"1"
+    assert (folder / "network.py").read_bytes() == b"# a network"
 
     write_package(folder, content)
 
-    assert not (folder / "log.txt").exists()
+    assert not (folder / "network.py").exists()
 
 
 def test_what_training_says_is_kept(tmp_path: Path, content: PackageContent) -> None:
     config = {"task": "regression", "metrics": {"pcc": np.float32(0.5)}, "n": (1, 2)}
-    content = replace(content, config=config, cover=b"\x89PNG\r\n\x1a\n")
+    content = replace(content, config=config)
 
     package = load_package(write_package(tmp_path / "model", content))
 

@@ -31,11 +31,6 @@ _LARGEST_SIZE = 2**12
 """Sizes of test images and halos are smaller."""
 
 _NAME_CHARACTERS = frozenset(string.ascii_letters + string.digits + "_+- ()")
-_MONAI = {
-    "text": "MONAI Consortium. MONAI: Medical Open Network for AI.",
-    "doi": "10.5281/zenodo.4323058",
-}
-
 NETWORKS = "monai.networks.nets"
 """The library of the networks that are trained here."""
 
@@ -64,12 +59,12 @@ class PackageContent:
         Plain values that go to ``config.napari_im2im``; None is left out.
     authors
         ``{"name": ..., "affiliation": ..., "orcid": ..., "github_user": ...}``.
-    cover
-        A PNG image; default: made from the test tensors.
-    documentation
-        Markdown; default: a page with the text and the validation.
+    tags
+        By which other software knows what the model is for.
+    timestamp
+        When it was made; default: now.
     validation
-        What is known about the quality, as Markdown, for the default page.
+        What is known about the quality, as Markdown, for the documentation.
     network_module
         The library that the class is imported from.
     network_source
@@ -87,15 +82,9 @@ class PackageContent:
     test_outputs: tuple[np.ndarray, ...]
     config: Mapping[str, Any] = field(default_factory=dict)
     authors: Sequence[Mapping[str, str]] = ({"name": "unknown"},)
-    cite: Sequence[Mapping[str, str]] = (_MONAI,)
-    license: str = "CC-BY-4.0"
     tags: Sequence[str] = ("image-to-image",)
-    version: str = "0.1.0"
     timestamp: datetime | None = None
-    documentation: str | None = None
     validation: str = ""
-    cover: bytes | None = None
-    attachments: Mapping[str, bytes] = field(default_factory=dict)
     network_module: str = NETWORKS
     network_source: tuple[str, bytes] | None = None
 
@@ -139,56 +128,59 @@ def image_specs(
         of float32. Sizes have room for the halo, as the specification demands.
     """
     halo, pixel_size, factors = halo or {}, pixel_size or {}, enlargement or {}
+    pairs = [
+        _space(
+            AxisSpec(axis, sizes[axis], halo.get(axis, 0), pixel_size.get(axis), unit),
+            factors.get(axis, 1),
+        )
+        for axis in spatial_axes
+    ]
     batch = AxisSpec("batch", SteppedSize(1, 1))
-
-    def channel(names: Sequence[str]) -> AxisSpec:
-        return AxisSpec("channel", FixedSize(len(names)), channel_names=tuple(names))
-
-    def space(
-        axis: str, size: Size, factor: int, *, is_output: bool, spoiled: int = 0
-    ) -> AxisSpec:
-        known = pixel_size.get(axis)
-        # Where nothing is known, sizes only say how much larger the output is.
-        plain = known is None and factor == 1
-        fine = _exact(1.0 if known is None else known, factor)
-        return AxisSpec(
-            axis,
-            size,
-            halo=spoiled,
-            pixel_size=None if plain else fine if is_output else factor * fine,
-            unit=None if known is None else unit,
-        )
-
-    by_axis = [(axis, factors.get(axis, 1)) for axis in spatial_axes]
-    input_axes = [
-        space(axis, _with_room(sizes[axis], halo.get(axis, 0)), factor, is_output=False)
-        for axis, factor in by_axis
-    ]
-    output_axes = [
-        space(
-            axis,
-            ReferencedSize("input", axis, scale=factor),
-            factor,
-            is_output=True,
-            # A network of fixed size sees everything it will ever see.
-            spoiled=0
-            if isinstance(sizes[axis], FixedSize)
-            else factor * halo.get(axis, 0),
-        )
-        for axis, factor in by_axis
-    ]
+    source, result = (
+        (batch, AxisSpec("channel", FixedSize(len(names)), channel_names=tuple(names)))
+        for names in (input_channels, output_channels)
+    )
     return (
         TensorSpec(
             "input",
-            (batch, channel(input_channels), *input_axes),
+            (*source, *(axis for axis, _ in pairs)),
             "float32",
             steps=tuple(preprocessing),
         ),
         TensorSpec(
             "output",
-            (batch, channel(output_channels), *output_axes),
+            (*result, *(axis for _, axis in pairs)),
             "float32",
             steps=tuple(postprocessing),
+        ),
+    )
+
+
+def _space(network: AxisSpec, factor: int) -> tuple[AxisSpec, AxisSpec]:
+    """Return an axis of the input and of the output, from what the network takes.
+
+    ``factor`` is how many pixels the output has for one of the input.
+    """
+    known = network.pixel_size
+    fine = _exact(1.0 if known is None else known, factor)
+    unit = None if known is None else network.unit
+    # Where nothing is known, sizes only say how much larger the output is.
+    plain = known is None and factor == 1
+    # A network of fixed size sees everything it will ever see.
+    spoiled = 0 if isinstance(network.size, FixedSize) else factor * network.halo
+    return (
+        AxisSpec(
+            network.name,
+            _with_room(network.size, network.halo),
+            pixel_size=None if plain else factor * fine,
+            unit=unit,
+        ),
+        AxisSpec(
+            network.name,
+            ReferencedSize("input", network.name, scale=factor),
+            halo=spoiled,
+            pixel_size=None if plain else fine,
+            unit=unit,
         ),
     )
 
@@ -233,9 +225,9 @@ def _exact(pixel_size: float, factor: int) -> float:
     return math.ldexp(round(mantissa * 2**40), exponent - 40)
 
 
-def _with_room(size: SteppedSize | FixedSize, halo: int) -> SteppedSize | FixedSize:
+def _with_room(size: Size, halo: int) -> Size:
     """Return sizes of which something is left after cropping the halo."""
-    if isinstance(size, FixedSize):
+    if not isinstance(size, SteppedSize):
         return size
     steps = max(0, math.ceil((2 * halo + 1 - size.minimum) / size.step))
     return SteppedSize(size.minimum + steps * size.step, size.step)

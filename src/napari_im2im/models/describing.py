@@ -26,6 +26,11 @@ ENVIRONMENT_NAME = "environment.yaml"
 DOCUMENTATION_NAME = "README.md"
 COVER_NAME = "cover.png"
 
+_MONAI = {
+    "text": "MONAI Consortium. MONAI: Medical Open Network for AI.",
+    "doi": "10.5281/zenodo.4323058",
+}
+
 
 def base_version(distribution: str) -> str:
     """Return the installed version without its build (``2.13.0+cpu``)."""
@@ -49,15 +54,14 @@ def describe(folder: Path, content: PackageContent) -> dict[str, Any]:
         "type": "model",
         "name": valid_name(content.name),
         "description": content.text[:1024],
-        "version": content.version,
+        "version": "0.1.0",
         "timestamp": timestamp.isoformat(timespec="seconds"),
         "authors": [dict(author) for author in content.authors],
-        "cite": [dict(entry) for entry in content.cite],
-        "license": content.license,
+        "cite": [_MONAI],
+        "license": "CC-BY-4.0",
         "tags": list(content.tags),
         "documentation": file(DOCUMENTATION_NAME),
         "covers": [file(COVER_NAME)],
-        "attachments": [file(name) for name in content.attachments],
         "inputs": [
             _tensor(spec, file(tensor_name(spec)), "preprocessing")
             for spec in content.inputs

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import runpy
 from functools import cache
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from napari_im2im.errors import ModelError
 from napari_im2im.models.archive import sha256_of
+from napari_im2im.models.networks import ARCHITECTURES
 
 if TYPE_CHECKING:
-    from napari_im2im.models.package import ModelPackage
+    from pathlib import Path
 
-FOLDER = Path(__file__).parents[1] / "resources" / "architectures"
+    from napari_im2im.models.package import ModelPackage
 
 _FILES = {"BasicUNet": "basic_unet.py", "UNet": "residual_unet.py"}
 """Source files by the network of `monai.networks.nets` that they build."""
@@ -25,7 +25,7 @@ _TOLERANCE = 1e-4
 @cache
 def own_digests() -> frozenset[str]:
     """Return the sha256 of the source files that come with napari-im2im."""
-    return frozenset(sha256_of(path) for path in FOLDER.glob("*.py"))
+    return frozenset(sha256_of(path) for path in ARCHITECTURES.glob("*.py"))
 
 
 def source_file(package: ModelPackage) -> Path:
@@ -58,7 +58,7 @@ def source_file(package: ModelPackage) -> Path:
             f"{' and '.join(_FILES)} of MONAI."
         )
     known = load_network(package).eval()
-    factory = runpy.run_path(str(FOLDER / name))[architecture.callable]
+    factory = runpy.run_path(str(ARCHITECTURES / name))[architecture.callable]
     try:
         network = factory(**architecture.kwargs)
         network.load_state_dict(known.state_dict())
@@ -77,4 +77,4 @@ def source_file(package: ModelPackage) -> Path:
             f"The source file for {architecture.callable} gives another result than "
             "MONAI's network."
         )
-    return FOLDER / name
+    return ARCHITECTURES / name

@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from napari_im2im.errors import ModelError
-from napari_im2im.models.archive import is_safe_name
 from napari_im2im.models.content import valid_name
 from napari_im2im.models.cover import cover_png
 from napari_im2im.models.describing import (
@@ -90,17 +89,12 @@ def _write_files(folder: Path, content: PackageContent) -> None:
         for spec, array in zip(specs, tensors, strict=True):
             _check_shape(spec, array)
             np.save(folder / tensor_name(spec), array.astype(spec.dtype))
-    (folder / DOCUMENTATION_NAME).write_text(
-        content.documentation or _documentation(content), encoding="utf-8"
-    )
-    (folder / COVER_NAME).write_bytes(content.cover or _cover(content))
+    text = _documentation(content)
+    (folder / DOCUMENTATION_NAME).write_text(text, encoding="utf-8")
+    (folder / COVER_NAME).write_bytes(_cover(content))
     if content.network_source is not None:
         name, source = content.network_source
         (folder / name).write_bytes(source)
-    for name, data in content.attachments.items():
-        if not is_safe_name(name):
-            raise ModelError(f"{name!r} can't be attached: use a plain file name.")
-        (folder / name).write_bytes(data)
     described = describe(folder, content)
     validate(described, folder)
     write_yaml(described, folder / DESCRIPTION_NAME)

@@ -135,50 +135,61 @@ def split_samples(
         What images are for, where that is given: if any is for validation, those are
         held out, whatever the fraction.
     """
-    names = [image[0].name for image in images]
-    units = units_of(names, groups or [None] * len(images))
     given = [i for i, part in enumerate(parts or ()) if part == "val"]
+    if not given and fraction == 0:
+        return _nothing_held_out(images)
+    if not given and len(images) == 1:
+        return _split_strip(images[0], fraction, step)
+    names = [image[0].name for image in images]
     if given:
         chosen = [Unit(names[i], (i,)) for i in given]
         text = f"{_images(len(given))} given for validation: {_named(chosen)}."
-    elif fraction == 0:
-        samples = _flat(images)
-        return Split(
-            training=samples,
-            validation=samples,
-            training_images=len(images),
-            validation_images=0,
-            text="Nothing is held out: validation measures images that were learned.",
-            parts=tuple("train" for _ in images),
-        )
-    elif len(images) == 1:
-        return _split_strip(images[0], fraction, step)
     else:
-        count = min(max(1, round(fraction * len(units))), len(units) - 1)
-        if by == "every_nth":
-            chosen = [units[i] for i in _spread(len(units), count)]
-        else:
-            flat = [_flat([images[i] for i in unit.members]) for unit in units]
-            chosen = [units[i] for i in _typical(flat, count, seed)]
+        units = units_of(names, groups or [None] * len(images))
+        chosen = _choose(units, images, fraction, by, seed)
         text = f"{_told(chosen, len(units))} held out for validation: {_named(chosen)}."
     held_out = {i for unit in chosen for i in unit.members}
-    if len(held_out) == len(images):
+    learned = [i for i in range(len(images)) if i not in held_out]
+    if not learned:
         raise DataError(
             "All images are given for validation, so there is nothing to learn from: "
             "mark some as train."
         )
-    learned = [image for i, image in enumerate(images) if i not in held_out]
-    final: list[Part] = ["train"] * len(images)
-    for i in held_out:
-        final[i] = "val"
     return Split(
-        training=_flat(learned),
+        training=_flat([images[i] for i in learned]),
         validation=_flat([images[i] for i in sorted(held_out)]),
         training_images=len(learned),
         validation_images=len(held_out),
         text=text,
-        parts=tuple(final),
+        parts=tuple("val" if i in held_out else "train" for i in range(len(images))),
     )
+
+
+def _nothing_held_out(images: Sequence[Sequence[Sample]]) -> Split:
+    samples = _flat(images)
+    return Split(
+        training=samples,
+        validation=samples,
+        training_images=len(images),
+        validation_images=0,
+        text="Nothing is held out: validation measures images that were learned.",
+        parts=tuple("train" for _ in images),
+    )
+
+
+def _choose(
+    units: Sequence[Unit],
+    images: Sequence[Sequence[Sample]],
+    fraction: float,
+    by: SplitBy,
+    seed: int,
+) -> list[Unit]:
+    """Return the units to hold out, of which at least one is left."""
+    count = min(max(1, round(fraction * len(units))), len(units) - 1)
+    if by == "every_nth":
+        return [units[i] for i in _spread(len(units), count)]
+    flat = [_flat([images[i] for i in unit.members]) for unit in units]
+    return [units[i] for i in _typical(flat, count, seed)]
 
 
 def _images(count: int) -> str:
