@@ -107,11 +107,15 @@ def compare(
             errors.append((pixels[0] != pixels[1]).astype(np.uint8))
     if not errors or config.output is None:
         return Compared(scores, None)
-    file = re.sub(r"(\.ome)?\.\w+$", "", name)
-    file = re.sub(r"[^\w.-]+", "_", file)
+    file = file_stem(name)
     path = config.output / "errors" / f"{file}_error.ome.tif"
     image = _error_map(truth, errors, f"{file} error")
     return Compared(scores, save_image(image, path, overwrite=config.overwrite))
+
+
+def file_stem(name: str) -> str:
+    """Return what files about an image are called, from its name."""
+    return re.sub(r"[^\w.-]+", "_", re.sub(r"(\.ome)?\.\w+$", "", name))
 
 
 def _label_scores(

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from napari_im2im.errors import ConfigError, DataError, Im2ImError
-from napari_im2im.evaluation.comparing import compare
+from napari_im2im.evaluation.comparing import compare, file_stem
 from napari_im2im.evaluation.plots import draw_scores
 from napari_im2im.evaluation.report import (
     ImageScores,
@@ -292,8 +292,7 @@ def _evaluate(
     if loaded is not None:
         prediction = yield from _predicted(name, images, loaded)
     if loaded is not None and config.keep_predictions and config.output is not None:
-        file = re.sub(r"[^\w.-]+", "_", re.sub(r"(\.ome)?\.\w+$", "", name))
-        path = config.output / "per_image" / f"{file}.ome.tif"
+        path = config.output / "per_image" / f"{file_stem(name)}.ome.tif"
         results.files.append(save_image(prediction, path, overwrite=config.overwrite))
     compared = yield from compare(
         config, metrics, name, comparison.group, prediction, comparison.truth()
