@@ -103,19 +103,19 @@ def choose_thresholds(
 
 
 def _climb(tried: Tried, quality: Callable[[float], tuple[float, int]]) -> float:
-    """Return the best value, by steps from the usual one until one is worse.
+    """Return the best value that steps from the usual one, each way, come to.
 
-    Lower ones are tried first, higher ones where none of them is better.
+    They end before a value that is worse than the one before it.
     """
     start = tried.values.index(tried.usual)
+    best, highest = tried.usual, quality(tried.usual)
     for side in (tried.values[start + 1 :], tried.values[:start][::-1]):
-        best, reached = tried.usual, quality(tried.usual)
+        last = quality(tried.usual)
         for value in side:
             found = quality(value)
-            if found < reached:
+            if found < last:
                 break
-            if found > reached:
-                best, reached = value, found
-        if best != tried.usual:
-            return best
-    return tried.usual
+            if found > highest:
+                best, highest = value, found
+            last = found
+    return best
