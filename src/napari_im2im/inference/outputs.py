@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
     from napari_im2im.inference.matching import Matching
     from napari_im2im.inference.tiling.geometry import ModelGeometry
+    from napari_im2im.inference.tiling.scales import AxisScale
     from napari_im2im.inference.tiling.tiles import AxisTile
     from napari_im2im.models.tensors import TensorSpec
 
@@ -155,35 +156,28 @@ def output_layout(
         or (axis == "channel" and matching.groups > 1)
     )
     sizes, origin, chunks = {}, {}, {}
-    scale, units = {}, {}
+    relations = geometry.outputs[index]
     tiled = [axis for axis in geometry.axes if axis in own]
     for axis in axes:
-        pixels = image.scale.get(axis)
         if axis in tiled:
-            relation = geometry.outputs[index][axis]
-            size = matching.sizes[axis]
-            start = relation.position(region[axis].start, size)
-            stop = relation.position(region[axis].stop, size)
-            sizes[axis], origin[axis] = stop - start, start
-            core = min(cores[axis], size)
-            limit = CHUNK_PIXELS.get(len(tiled), 64)
-            chunk = math.ceil(core / _pieces(core, limit) * relation.scale)
-            chunks[axis] = max(1, min(chunk, sizes[axis]))
-            pixels = pixels / float(relation.scale) if pixels else None
+            sizes[axis], origin[axis], chunks[axis] = _tiled_axis(
+                relations[axis],
+                region[axis],
+                matching.sizes[axis],
+                cores[axis],
+                CHUNK_PIXELS.get(len(tiled), 64),
+            )
         elif axis == "channel":
             sizes[axis] = channels * matching.groups
             chunks[axis] = 1 if len(tiled) > 1 else sizes[axis]
         else:
-            part = region[axis]
-            sizes[axis], origin[axis], chunks[axis] = (
-                part.stop - part.start,
-                part.start,
-                1,
-            )
-        if pixels is not None and axis != "channel":
-            scale[axis] = pixels
-            if axis in image.units:
-                units[axis] = image.units[axis]
+            start, stop = region[axis].start, region[axis].stop
+            sizes[axis], origin[axis], chunks[axis] = stop - start, start, 1
+    scale = {
+        axis: image.scale[axis] / float(relations[axis].scale if axis in tiled else 1)
+        for axis in axes
+        if axis != "channel" and image.scale.get(axis)
+    }
     names = _channel_names(spec, matching, channels)
     return OutputLayout(
         index=index,
@@ -195,10 +189,20 @@ def output_layout(
         chunks=tuple(chunks[axis] for axis in axes),
         origin=origin,
         scale=scale,
-        units=units,
+        units={axis: image.units[axis] for axis in scale if axis in image.units},
         channel_names=names if "channel" in axes else (),
         channels=channels,
     )
+
+
+def _tiled_axis(
+    relation: AxisScale, region: slice, size: int, core: int, limit: int
+) -> tuple[int, int, int]:
+    """Return size, origin and chunk of an output along an axis that is tiled."""
+    start, stop = (relation.position(end, size) for end in (region.start, region.stop))
+    core = min(core, size)
+    chunk = math.ceil(core / _pieces(core, limit) * relation.scale)
+    return stop - start, start, max(1, min(chunk, stop - start))
 
 
 def _pieces(core: int, limit: int) -> int:

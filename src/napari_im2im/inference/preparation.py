@@ -6,32 +6,16 @@ import math
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from napari_im2im.errors import ConfigError
 from napari_im2im.events import Progress
 from napari_im2im.inference.augmentation import Orientation, orientations
 from napari_im2im.inference.jobs import Job, Network, TileRunner
 from napari_im2im.inference.matching import Matching, match_images
-from napari_im2im.inference.objects.separation import (
-    labels_layout,
-    meaning_of_objects,
-)
-from napari_im2im.inference.outputs import (
-    OutputLayout,
-    check_paths,
-    output_layout,
-    output_paths,
-)
-from napari_im2im.inference.processing.classes import choice_of_classes, classes_layout
 from napari_im2im.inference.processing.statistics import WholeTensor, bind_steps
-from napari_im2im.inference.processing.step_statistics import statistics_of
 from napari_im2im.inference.processing.steps import (
     CONTINUOUS,
-    WHOLE,
     bind,
     check_steps,
-    dtype_after,
 )
 from napari_im2im.inference.processing.whole_steps import (
     check_libraries,
@@ -39,7 +23,7 @@ from napari_im2im.inference.processing.whole_steps import (
 )
 from napari_im2im.inference.results import split_steps
 from napari_im2im.inference.setup import Model, Setup
-from napari_im2im.inference.targets import Target
+from napari_im2im.inference.target_planning import TargetPlanner
 from napari_im2im.inference.tiling.calibration import Calibration
 from napari_im2im.inference.tiling.cutting import Cutting
 from napari_im2im.inference.tiling.geometry import model_geometry, without_room_for_halo
@@ -107,6 +91,7 @@ def prepare_prediction(
     calibration = Calibration(model.sha256, model.config)
     cutting = Cutting(config, runner, calibration, region, runtime.device, measuring)
     plan = cutting.plan(header)
+    planner = TargetPlanner(model, config, geometry, results, matching, plan)
     splits = [split_steps(spec.steps, CONTINUOUS) for spec in model.outputs]
     heads = [
         [bind(step, spec.axis_names) for step in head]
@@ -129,7 +114,7 @@ def prepare_prediction(
         matching,
         plan,
         runner,
-        _targets(model, config, geometry, results, matching, plan, splits, heads),
+        planner.targets([tail for _, tail in splits], heads),
         _jobs(config, runtime, model, matching, plan, header),
         references,
     )
@@ -170,12 +155,12 @@ def _region(config: PredictConfig, matching: Matching) -> dict[str, slice]:
         if axis not in sizes:
             raise ConfigError(
                 f"The region names the axis {axis!r}, but the image has "
-                f"{', '.join(sizes)}."
+                f"{', '.join(sizes)}: leave it out."
             )
         if not 0 <= start < stop <= sizes[axis]:
             raise ConfigError(
-                f"The region {start} to {stop} along {axis} isn't inside the image, "
-                f"which has {sizes[axis]} pixels there."
+                f"The region {start} to {stop} along {axis} isn't inside the image: "
+                f"choose a part of 0 to {sizes[axis]}."
             )
         region[axis] = slice(start, stop)
     return region
@@ -233,109 +218,6 @@ def _orientations(config: PredictConfig, plan: Plan) -> list[Orientation]:
     y, x = plan.axes["y"], plan.axes["x"]
     alike = (y.rule, y.grid, y.before, y.after) == (x.rule, x.grid, x.before, x.after)
     return orientations(exchange=alike)
-
-
-def _targets(
-    model: Model,
-    config: PredictConfig,
-    geometry: ModelGeometry,
-    results: Sequence[TensorSpec],
-    matching: Matching,
-    plan: Plan,
-    splits: Sequence[tuple[list[Any], list[Any]]],
-    heads: Sequence[list[Any]],
-) -> list[Target]:
-    """Lay out every output, and the spread of each under augmentation."""
-    several = len(model.outputs) > 1
-    provenance = {
-        "config": config.model_dump(mode="json", exclude_defaults=True),
-        "model": {"id": model.id, "name": model.name, "sha256": model.sha256},
-    }
-    targets = []
-    for index, spec in enumerate(model.outputs):
-        tail = splits[index][1]
-
-        def layout_of(
-            spec: TensorSpec, geometry: ModelGeometry, index: int = index
-        ) -> OutputLayout:
-            layout = output_layout(
-                index,
-                spec,
-                geometry,
-                matching,
-                plan.region,
-                plan.cores,
-                _channels(spec, model),
-                _stored_dtype(model.outputs[index]),
-            )
-            return replace(
-                layout,
-                name=spec.id if several else "",
-                metadata={**provenance, "kind": spec.kind},
-            )
-
-        layout = final = layout_of(results[index], geometry)
-        if results[index] is not spec:
-            final = layout_of(spec, model_geometry(model.inputs, model.outputs))
-        meaning = None if several or tail else meaning_of_objects(config, model.config)
-        if meaning is not None:
-            final = labels_layout(layout, matching.groups)
-        step = None if several else choice_of_classes(config, model.config, spec)
-        if step is not None:
-            tail = [*tail, step]
-            final = classes_layout(layout, step, matching.groups)
-        if config.output_type is not None and final.metadata["kind"] == "intensity":
-            final = replace(final, dtype=np.dtype(config.output_type))
-        needs_all = bool(plan.overlap) or any(map(_needs_all, tail))
-        targets.append(
-            Target(
-                layout,
-                final,
-                None,
-                heads[index],
-                tail,
-                deferred=needs_all or meaning is not None,
-                meaning=meaning,
-            )
-        )
-        if config.test_time_augmentation:
-            spread = replace(
-                layout,
-                name=f"{layout.name} spread".strip(),
-                dtype=np.dtype(np.float32),
-                metadata={**provenance, "kind": "intensity"},
-            )
-            targets.append(Target(spread, spread, None, heads[index], [], spread=True))
-    if config.output is not None:
-        paths = output_paths(config.output, [target.final for target in targets])
-        if not config.resume:
-            check_paths(paths, overwrite=config.overwrite)
-        for target, path in zip(targets, paths, strict=True):
-            target.path = path
-    return targets
-
-
-def _stored_dtype(spec: TensorSpec) -> np.dtype[Any]:
-    """Return the data type of an output; files have no truth values."""
-    dtype = dtype_after(spec.steps, spec.dtype)
-    return np.dtype(np.uint8) if dtype == np.bool_ else dtype
-
-
-def _needs_all(step: Any) -> bool:
-    """Return whether a step needs the whole result first."""
-    return step.id in WHOLE or statistics_of(step) is not None
-
-
-def _channels(spec: TensorSpec, model: Model) -> int:
-    """Return how many channels an output has."""
-    if "channel" not in spec.axis_names:
-        return 1
-    size = spec.axis("channel").size
-    if isinstance(size, FixedSize):
-        return size.size
-    tensors = zip(model.outputs, model.test_outputs(), strict=True)
-    shape = next(array.shape for other, array in tensors if other.id == spec.id)
-    return int(shape[spec.axis_names.index("channel")])
 
 
 def _jobs(
