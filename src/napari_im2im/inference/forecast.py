@@ -10,6 +10,8 @@ import numpy as np
 
 from napari_im2im.events import Event
 from napari_im2im.folders import check_writable
+from napari_im2im.inference.loaded import LoadedModel
+from napari_im2im.inference.prediction import opened_images, opened_mask
 from napari_im2im.inference.preparation import prepare_prediction
 from napari_im2im.inference.rescaling import in_model_pixels, rescaling_for
 from napari_im2im.inference.targets import check_memory
@@ -100,30 +102,19 @@ def forecast_prediction(
     ModelError
         If the model can't be applied.
     """
-    from napari_im2im.inference.prediction import opened_images, opened_mask
-    from napari_im2im.models.custom_steps import load_custom_steps
     from napari_im2im.models.package import load_package
-    from napari_im2im.models.runtimes import load_runtime
 
-    package = load_custom_steps(load_package(config.model), trusted=trusted)
     opened = list(images) if images is not None else opened_images(config)
-    runtime = load_runtime(
-        package,
-        engine=config.engine,
-        device=config.device,
-        precision=config.precision,
-        trusted=trusted,
-    )
     job, mask, rescaling = config, opened_mask(config), None
-    if config.rescale:
-        rescaling = rescaling_for(package.inputs, opened, config)
-        job, opened, mask = in_model_pixels(rescaling, config, opened, mask)
-    try:
+    with LoadedModel(load_package(config.model), config, trusted) as loaded:
+        package, runtime = loaded.package, loaded.runtime()
+        if config.rescale:
+            rescaling = rescaling_for(package.inputs, opened, config)
+            job, opened, mask = in_model_pixels(rescaling, config, opened, mask)
+        measuring = None if config.precision == "float32" else loaded.measuring
         setup = _result(
-            prepare_prediction(package, runtime, job, opened, {}, None, mask)
+            prepare_prediction(package, runtime, job, opened, {}, measuring, mask)
         )
-    finally:
-        runtime.close()
     disk = sum(target.disk_bytes for target in setup.targets)
     if config.output is not None:
         check_writable(config.output.parent, disk)

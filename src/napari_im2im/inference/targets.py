@@ -5,13 +5,13 @@ from __future__ import annotations
 import math
 import shutil
 from dataclasses import dataclass, field, replace
-from itertools import product
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import psutil
 
 from napari_im2im.errors import ConfigError
+from napari_im2im.images.blocks import iterate_blocks
 from napari_im2im.images.formats.contents import PROVENANCE
 from napari_im2im.images.formats.ome_zarr import add_pyramid, create_ome_zarr
 from napari_im2im.images.image import Image
@@ -329,12 +329,11 @@ def _in_order(
 
 def _blocks(layout: OutputLayout) -> Iterator[dict[str, slice]]:
     """Yield regions of whole chunks, every one with all channels."""
-    axes = [axis for axis in layout.axes if axis != "channel"]
-    sizes = dict(zip(layout.axes, layout.shape, strict=True))
-    chunks = dict(zip(layout.axes, layout.chunks, strict=True))
-    ranges = [range(0, sizes[axis], chunks[axis]) for axis in axes]
-    for corner in product(*ranges):
-        yield {
-            axis: slice(start, min(start + chunks[axis], sizes[axis]))
-            for axis, start in zip(axes, corner, strict=True)
-        }
+    kept = [i for i, axis in enumerate(layout.axes) if axis != "channel"]
+    for block in iterate_blocks(
+        [layout.shape[i] for i in kept],
+        [layout.chunks[i] for i in kept],
+        layout.dtype,
+        most_bytes=0,
+    ):
+        yield {layout.axes[i]: part for i, part in zip(kept, block, strict=True)}

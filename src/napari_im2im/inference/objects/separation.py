@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from napari_im2im.errors import ConfigError
+from napari_im2im.images.image import SPATIAL_AXES
 from napari_im2im.inference.objects.decoding import OBJECT_TASKS, decode_blocks
 
 if TYPE_CHECKING:
@@ -17,8 +18,6 @@ if TYPE_CHECKING:
     from napari_im2im.inference.config import PredictConfig
     from napari_im2im.inference.objects.blocks import WritableArray
     from napari_im2im.inference.outputs import OutputLayout
-
-_SPACE = ("z", "y", "x")
 
 
 def meaning_of_objects(
@@ -149,7 +148,7 @@ class _Plane:
 
     @property
     def _space(self) -> list[str]:
-        return [a for a in self.axes if a in _SPACE and a not in self.at]
+        return [a for a in self.axes if a in SPATIAL_AXES and a not in self.at]
 
     @property
     def shape(self) -> tuple[int, ...]:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from napari_im2im.errors import ModelError
-from napari_im2im.images.image import Image
+from napari_im2im.images.image import SPATIAL_AXES, Image
 from napari_im2im.inference.processing.statistics import WholeTensor, bind_steps
 from napari_im2im.inference.processing.steps import WHOLE, Operation, apply
 from napari_im2im.inference.sources import Source
@@ -56,7 +56,7 @@ def network_tensor(spec: TensorSpec) -> TensorSpec:
             # Flows along y and x, and the probability of a cell.
             return _with_channels(spec, 3)
         if step.id == "stardist_postprocessing":
-            spatial = ("z", "y", "x")[-len(step.kwargs["grid"]) :]
+            spatial = SPATIAL_AXES[-len(step.kwargs["grid"]) :]
             grid = dict(zip(spatial, step.kwargs["grid"], strict=True))
             coarse = [_coarser(axis, grid.get(axis.name, 1)) for axis in spec.axes]
             spec = replace(spec, axes=tuple(coarse))
@@ -189,7 +189,7 @@ def _separation(step: Step, axes: tuple[str, ...]) -> Any:
     from bioimageio.core.tensor import Tensor
 
     operator = _operator(step)
-    spatial = [axis for axis in ("z", "y", "x") if axis in axes]
+    spatial = [axis for axis in SPATIAL_AXES if axis in axes]
     order: list[Any] = ["batch", "channel", *spatial]
     own: list[Any] = list(axes if "batch" in axes else ("batch", *axes))
 
