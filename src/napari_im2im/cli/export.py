@@ -38,6 +38,10 @@ class Export(BaseModel):
         default_factory=lambda: ["torchscript", "onnx"],
         description="Weights formats to add.",
     )
+    leave_out: list[str] = Field(
+        default_factory=list,
+        description="Weights formats of the model that stay out of the zip.",
+    )
     architecture: Literal["auto", "source", "library"] = Field(
         "auto",
         description="source: a file in the package builds the network with PyTorch "
@@ -75,6 +79,7 @@ class Export(BaseModel):
                 output=self.output,
                 metadata=Metadata.model_validate(draft),
                 formats=self.formats,
+                leave_out=self.leave_out,
                 architecture=self.architecture,
                 overwrite=self.overwrite,
             )

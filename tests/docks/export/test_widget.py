@@ -119,6 +119,24 @@ def test_the_checks_are_shown_as_they_run(page, qtbot, monkeypatch, tmp_path):
     assert seen[0].metadata.name == "Tiny network"
 
 
+def test_weights_that_came_with_the_model_can_be_left_out(
+    viewer, qtbot, monkeypatch, tmp_path
+):
+    configs = []
+    image = QImage(20, 10, QImage.Format.Format_RGB32)
+    came = ("pytorch_state_dict", "torchscript")
+    described = Described("Tiny network", DRAFT, image, "The test image.", "", came)
+    monkeypatch.setattr(widget, "_describe", lambda _: iter((described,)))
+    monkeypatch.setattr(widget, "_export", lambda job: iter(configs.append(job) or ()))
+    page = opened(ExportWidget(viewer, tmp_path / "model"), qtbot, tmp_path)
+    page.own_formats["pytorch_state_dict"].setChecked(False)
+    page.formats["onnx"].setChecked(False)
+    page.run()
+    qtbot.waitUntil(lambda: not page.running)
+    assert configs[0].leave_out == ("pytorch_state_dict",)
+    assert configs[0].formats == ("torchscript",)
+
+
 def test_a_failed_check_says_the_cure(page, qtbot, monkeypatch, sentences):
     def fake(_):
         yield Checked("bioimageio.core runs onnx", "failed", "It differs.")

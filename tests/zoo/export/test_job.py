@@ -227,6 +227,63 @@ def test_a_model_that_takes_one_image_at_a_time_says_so(
         assert tensor["axes"][0].get("size") == size
 
 
+@pytest.fixture
+def two_formats(tmp_path: Path) -> Path:
+    """Return a model that came with ONNX weights made of its state dict."""
+    model = write_tiny_package(tmp_path / "model")
+    content = yaml.safe_load((model / "rdf.yaml").read_text())
+    (model / "weights.onnx").write_bytes(b"broken")
+    content["weights"]["onnx"] = {
+        "source": "weights.onnx",
+        "sha256": hashlib.sha256(b"broken").hexdigest(),
+        "opset_version": 18,
+        "parent": "pytorch_state_dict",
+    }
+    (model / "rdf.yaml").write_text(yaml.safe_dump(content))
+    return model
+
+
+def test_weights_that_came_with_a_model_can_be_left_out(
+    tmp_path: Path, two_formats: Path
+) -> None:
+    with pytest.raises(ModelError, match="--leave_out onnx"):
+        export(two_formats, tmp_path / "out.zip", formats=[])
+    events = export(
+        two_formats, tmp_path / "out.zip", formats=["onnx"], leave_out=["onnx"]
+    )
+    assert formats(events) == {"pytorch_state_dict"}
+    with zipfile.ZipFile(tmp_path / "out.zip") as file:
+        assert "weights.onnx" not in file.namelist()
+
+
+@pytest.mark.usefixtures("_no_checks", "_in_process")
+def test_weights_lose_a_parent_that_is_left_out(tmp_path: Path) -> None:
+    model = write_tiny_package(tmp_path / "model")
+    events = export(
+        model,
+        tmp_path / "out.zip",
+        formats=["torchscript"],
+        leave_out=["pytorch_state_dict"],
+    )
+    assert formats(events) == {"torchscript"}
+    assert "parent" not in description(tmp_path / "out.zip")["weights"]["torchscript"]
+
+
+@pytest.mark.parametrize(
+    ("left", "error", "said"),
+    [
+        (["pytorch_state_dict", "onnx"], ModelError, "leave fewer out"),
+        (["keras_v3"], ConfigError, "it has onnx, pytorch_state_dict"),
+    ],
+)
+def test_what_is_left_out_must_make_sense(
+    tmp_path: Path, two_formats: Path, left: list[str], error: Any, said: str
+) -> None:
+    with pytest.raises(error, match=said):
+        export(two_formats, tmp_path / "out.zip", formats=[], leave_out=left)
+    assert not (tmp_path / "out.zip").exists()
+
+
 def test_nothing_is_replaced_unasked(tmp_path: Path) -> None:
     model = write_tiny_package(tmp_path / "model")
     output = tmp_path / "out.zip"

@@ -31,7 +31,7 @@ from napari_im2im.errors import ConfigError
 from napari_im2im.events import Event, Message
 
 if TYPE_CHECKING:
-    from collections.abc import Generator
+    from collections.abc import Generator, Sequence
 
     import napari
 
@@ -50,6 +50,7 @@ class Described(Event):
     cover: QImage
     data: str
     parent: str
+    weights: tuple[str, ...] = ()
 
 
 class ExportWidget(Dock):
@@ -79,6 +80,8 @@ class ExportWidget(Dock):
             "torchscript": QCheckBox("TorchScript (Java programs, ilastik)"),
             "onnx": QCheckBox("ONNX (any runtime)"),
         }
+        self.own_formats: dict[str, QCheckBox] = {}
+        self.own_box = QVBoxLayout()
         self.source = QCheckBox("Network as a source file, without MONAI")
         self.source.setToolTip(
             "For programs that have PyTorch but not MONAI, as BiaPy and ilastik; of "
@@ -90,7 +93,7 @@ class ExportWidget(Dock):
         self._parent = ""
         self._arrange()
         self._connect()
-        self.job_row.show_advice([Advice("Reading the model …", "stop")])
+        self.job_row.show_advice([Advice("Reading the model …", "wait")])
         self._look(partial(_describe, self.path), self._fill)
 
     def _arrange(self) -> None:
@@ -112,6 +115,7 @@ class ExportWidget(Dock):
         body.addWidget(self.cover)
         body.addWidget(self.data)
         body.addWidget(_heading("3  Check and write"))
+        body.addLayout(self.own_box)
         for check in (*self.formats.values(), self.source):
             body.addWidget(check)
         body.addWidget(_row(self.output, self.output_button))
@@ -137,9 +141,9 @@ class ExportWidget(Dock):
             field = next(name for name in self.form.fields if name in wrong)
             field = field.replace("_", " ")
             count = f" ({len(errors)} fields to go)" if len(errors) > 1 else ""
-            advice = Advice(f"complete the field {field}{count}.", "stop")
+            advice = Advice(f"Complete the field {field}{count}.", "stop")
         elif output.suffix.lower() != ".zip":
-            advice = Advice("choose the zip to write.", "stop")
+            advice = Advice("Choose the zip to write.", "stop")
         elif output.exists():
             advice = Advice(f"{output.name} exists: choose another name.", "stop")
         else:
@@ -172,6 +176,7 @@ class ExportWidget(Dock):
             output=Path(self.output.text()).expanduser(),
             metadata=Metadata.model_validate(self.form.draft()),
             formats=[name for name, box in self.formats.items() if box.isChecked()],
+            leave_out=[n for n, box in self.own_formats.items() if not box.isChecked()],
             architecture="auto" if self.source.isChecked() else "library",
         )
         self.checks.clear()
@@ -205,12 +210,25 @@ class ExportWidget(Dock):
             )
         )
         self.data.setText(described.data)
+        self._offer_weights(described.weights)
         self._parent = described.parent
         self.parent_button.setVisible(bool(described.parent))
         name = "-".join(str(described.draft.get("name", "model")).lower().split())
         if not self.output.text():
             self.output.setText(str(Path.home() / f"{name}.bioimageio.zip"))
         self.refresh()
+
+    def _offer_weights(self, weights: Sequence[str]) -> None:
+        """Let the user leave out weights that the model came with."""
+        for name in weights:
+            if name in self.formats:
+                box = self.formats[name]
+            else:
+                box = QCheckBox(name)
+                box.setChecked(True)
+                self.own_box.addWidget(box)
+            box.setToolTip("The model came with these weights.")
+            self.own_formats[name] = box
 
     def _take_over(self) -> None:
         make = partial(_take_over, self.path, self._parent)
@@ -303,6 +321,7 @@ def _describe(path: Path) -> Generator[Described]:
         f"The test image is the model's own, {sizes} ({axes}); it becomes the sample "
         "and, with its prediction, the cover.",
         str((package.config.get("parent") or {}).get("path") or ""),
+        tuple(package.weights),
     )
 
 

@@ -67,14 +67,9 @@ def completeness(described: Mapping[str, Any], folder: Path) -> float:
 
 
 def core_events(
-    built: ModelDescr,
-    package: ModelPackage,
-    trusted: Collection[str],
-    own: Collection[str] = (),
+    built: ModelDescr, package: ModelPackage, trusted: Collection[str]
 ) -> Generator[Event]:
     """Let bioimageio.core reproduce the test tensors with each weights format.
-
-    ``own`` are the formats that the model had before the export.
 
     Yields
     ------
@@ -112,14 +107,9 @@ def core_events(
         if problems:
             text = f"{weights_format}: {problems[0][:300]}"
             yield Checked(name, "failed", text)
-            cure = (
-                "The model came with it: export another version of the model."
-                if weights_format in own
-                else "Leave this format out."
-            )
             raise ModelError(
                 "bioimageio.core can't reproduce the test image with "
-                f"{text.rstrip('.')}. {cure}"
+                f"{text.rstrip('.')}. {_cure(package, weights_format)}"
             )
         yield Checked(name, "passed", "Reproduces the test image, and other sizes.")
 
@@ -149,13 +139,23 @@ def engine_events(package: ModelPackage, trusted: Collection[str]) -> Generator[
         elif not all(comparison.passed for comparison in event.whole):
             yield Checked(name, "failed", event.sentence)
             raise ModelError(
-                f"The test image isn't reproduced: {event.sentence} Export again "
-                "after training, or leave this format out."
+                f"The test image isn't reproduced: {event.sentence} "
+                f"{_cure(package, event.weights_format)}"
             )
         elif not event.passed and verdict == "passed":
             # True of networks that look at the whole image; they are blended.
             verdict = "warning"
     yield Checked(name, verdict, " ".join(texts))  # type: ignore[arg-type]
+
+
+def _cure(package: ModelPackage, weights_format: str) -> str:
+    """Say what to do about weights that fail."""
+    if len(package.weights) == 1:
+        return "It is the model's only format: export another version of the model."
+    return (
+        f"Leave this format out: --leave_out {weights_format}, or its box on the "
+        "Export page."
+    )
 
 
 def _build(

@@ -24,6 +24,9 @@ class ExportConfig(BaseModel):
     formats: tuple[Format, ...] = Field(
         ("torchscript", "onnx"), description="Weights to add to those that are there."
     )
+    leave_out: tuple[str, ...] = Field(
+        (), description="Weights of the model that aren't published, nor made anew."
+    )
     architecture: Architecture = Field(
         "auto",
         description="How the state dict's network is built again: 'source' adds one "

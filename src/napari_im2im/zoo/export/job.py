@@ -12,7 +12,7 @@ from napari_im2im.errors import ConfigError, ModelError
 from napari_im2im.events import Event, Message
 from napari_im2im.images.atomic import refuse_existing, replaced_when_done
 from napari_im2im.models.archive import sha256_of
-from napari_im2im.models.conversion import convert_weights
+from napari_im2im.models.conversion import FILES, convert_weights
 from napari_im2im.models.describing import DESCRIPTION_NAME
 from napari_im2im.models.package import load_package
 from napari_im2im.zoo.export.checks import (
@@ -30,6 +30,7 @@ from napari_im2im.zoo.export.staging import (
     apply_metadata,
     check_is_publishable,
     copy_files,
+    forget_parents,
     limit_batch,
     write_description,
 )
@@ -69,7 +70,8 @@ def export_events(
     Raises
     ------
     ConfigError
-        If the zip has another suffix.
+        If the zip has another suffix, or weights that the model doesn't have are to
+        be left out.
     ImageError
         If it exists or can't be written.
     ModelError
@@ -82,24 +84,32 @@ def export_events(
     refuse_existing(config.output, overwrite=config.overwrite)
     package = open_model(config.model)
     check_is_publishable(package)
+    _check_left_out(config, package)
     for text in advice(config.metadata).values():
         yield Message(text)
     with tempfile.TemporaryDirectory(prefix="napari-im2im-export-") as temporary:
         folder = Path(temporary) / "package"
         folder.mkdir()
-        described = copy_files(package, folder)
+        described = copy_files(package, folder, config.leave_out)
         apply_metadata(described, config.metadata, package, folder)
         add_samples(described, package, folder)
         limit_batch(described, folder)
         yield from _weights_events(config, package, described, folder, trusted)
-        if config.architecture == "source" or (
-            config.architecture == "auto" and _is_ours(package)
+        if not described["weights"]:
+            raise ModelError(
+                f"Without {', '.join(config.leave_out)} there are no weights: leave "
+                "fewer out."
+            )
+        forget_parents(described, package)
+        if "pytorch_state_dict" in described["weights"] and (
+            config.architecture == "source"
+            or (config.architecture == "auto" and _is_ours(package))
         ):
             yield from _source_events(package, described, folder)
         built = yield from format_events(described, folder)
         write_description(described, folder)
         staged = load_package(folder)
-        yield from core_events(built, staged, trusted, package.weights)
+        yield from core_events(built, staged, trusted)
         yield from engine_events(staged, trusted)
         share = completeness(described, folder)
         yield Checked("Metadata", "passed", f"{share:.0%} of all fields are filled in.")
@@ -113,6 +123,16 @@ def export_events(
     yield ExportFinished(
         config.output, tuple(staged.weights), share, sha256_of(config.output)
     )
+
+
+def _check_left_out(config: ExportConfig, package: ModelPackage) -> None:
+    known = {*package.weights, *FILES}
+    strange = [name for name in config.leave_out if name not in known]
+    if strange:
+        raise ConfigError(
+            f"{package.name} has no weights {strange[0]} to leave out: it has "
+            f"{', '.join(package.weights)}."
+        )
 
 
 def write_zip(folder: Path, archive: Path) -> None:
@@ -136,7 +156,8 @@ def _weights_events(
     trusted: Collection[str],
 ) -> Generator[Event]:
     """Convert to the formats that are asked for and not there yet."""
-    missing = [name for name in config.formats if name not in package.weights]
+    there = {*package.weights, *config.leave_out}
+    missing = [name for name in config.formats if name not in there]
     if not missing:
         return
     names: dict[str, str] = {name: f"Weights as {name}" for name in missing}

@@ -25,7 +25,7 @@ from napari_im2im.zoo.export.documentation import write_documentation
 from napari_im2im.zoo.export.drafts import documentation_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Collection, Iterator, Mapping, Sequence
 
     from napari_im2im.models.conversion import Converted
     from napari_im2im.models.package import ModelPackage
@@ -33,8 +33,19 @@ if TYPE_CHECKING:
     from napari_im2im.zoo.metadata import Metadata
 
 
-def copy_files(package: ModelPackage, folder: Path) -> dict[str, Any]:
+def copy_files(
+    package: ModelPackage, folder: Path, leave_out: Collection[str] = ()
+) -> dict[str, Any]:
     """Copy the files of a package, each checked, and return its description.
+
+    Parameters
+    ----------
+    package
+        The model.
+    folder
+        Where the files go.
+    leave_out
+        Weights formats to leave behind, files and all.
 
     Returns
     -------
@@ -49,7 +60,11 @@ def copy_files(package: ModelPackage, folder: Path) -> dict[str, Any]:
     described: dict[str, Any] = package.description.model_dump(
         mode="json", exclude_none=True
     )
+    for name in leave_out:
+        described["weights"].pop(name, None)
     for name, entry in package.weights.items():
+        if name in leave_out:
+            continue
         # Format 0.4 keeps a sha256 that the conversion to 0.5 loses.
         package.file(entry.source, entry.sha256)
         described["weights"][name].pop("sha256", None)
@@ -139,17 +154,39 @@ def add_weights(
         }
 
 
+def forget_parents(described: dict[str, Any], package: ModelPackage) -> None:
+    """Let no weights refer to weights that were left out."""
+    weights = described["weights"]
+    for entry in weights.values():
+        while (parent := entry.get("parent")) is not None and parent not in weights:
+            entry["parent"] = package.weights[parent].parent
+            if entry["parent"] is None:
+                del entry["parent"]
+
+
 def limit_batch(described: dict[str, Any], folder: Path) -> None:
     """Say that one image goes in at a time where the ONNX weights take no more.
 
     Descriptions of format 0.4 had a place for that which 0.5 doesn't take over.
+
+    Raises
+    ------
+    ModelError
+        If these weights aren't ONNX.
     """
     import onnx
+    from google.protobuf.message import DecodeError
 
     entry = described["weights"].get("onnx")
     if entry is None:
         return
-    graph = onnx.load(folder / entry["source"], load_external_data=False).graph
+    try:
+        graph = onnx.load(folder / entry["source"], load_external_data=False).graph
+    except DecodeError as error:
+        raise ModelError(
+            f"{entry['source']} of the model holds no ONNX weights: leave this format "
+            "out, --leave_out onnx, or its box on the Export page."
+        ) from error
     weights = {array.name for array in graph.initializer}
     # 0 stands for a size that the graph leaves open.
     sizes = {
