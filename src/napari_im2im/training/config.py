@@ -99,7 +99,9 @@ class OptimizerConfig(_Config):
     """AdamW, and how its learning rate changes."""
 
     learning_rate: PositiveFloat = Field(
-        1e-3, description="Largest rate, reached after the warm-up."
+        1e-3,
+        description="Largest rate, reached after the warm-up; where none is named, "
+        "1e-2 for a new BasicUNet that learns classes or objects, 2e-4 for unpaired.",
     )
     schedule: Schedule = Field(
         "cosine",
@@ -298,6 +300,10 @@ class TrainConfig(_Config):
             update["loss"] = dict(TASKS[self.task].default_loss)
         if self.task == "unpaired":
             update |= self._unpaired_defaults()
+        rate = TASKS[self.task].learning_rate
+        new = self.start_from is None and self.network.name == NetworkConfig().name
+        if rate is not None and new:
+            update["optimizer"] = _told(self.optimizer, {"learning_rate": rate})
         directed = self.task == "noise2void" and self.noise2void.axis in ("y", "x")
         if directed and self.augmentation == "standard":
             update["augmentation"] = AugmentationConfig(quarter_turns=False)
@@ -310,8 +316,10 @@ class TrainConfig(_Config):
             # Without pairs nothing tells which model is best: the newest is kept.
             "effort": (self.effort, {"monitor": "step"}),
         }
-        found = {}
-        for name, (part, usual) in parts.items():
-            unsaid = {k: v for k, v in usual.items() if k not in part.model_fields_set}
-            found[name] = part.model_copy(update=unsaid)
-        return found
+        return {name: _told(part, usual) for name, (part, usual) in parts.items()}
+
+
+def _told(part: BaseModel, usual: dict[str, Any]) -> BaseModel:
+    """Return a part of a config with what is usual where nothing is said."""
+    unsaid = {k: v for k, v in usual.items() if k not in part.model_fields_set}
+    return part.model_copy(update=unsaid)

@@ -42,6 +42,12 @@ EmbeddingLossName = Literal["instance", "bandwidth", "seed"]
 LossName = ImageLossName | SegmentationLossName | BoundaryLossName | EmbeddingLossName
 
 
+_RATE_OF_LOGITS = 1e-2
+"""Adam moves a weight by no more than the rate in a step, and logits that are sure need
+weights larger than those that a network starts with: trainings of some hundred steps
+didn't get there with 1e-3."""
+
+
 @dataclass(frozen=True)
 class TaskInfo:
     """A task before anything of it is loaded.
@@ -60,6 +66,8 @@ class TaskInfo:
         Names that `TrainConfig.loss` may use.
     default_loss
         Weight by name, where the config names no loss.
+    learning_rate
+        Of the default network that begins anew, where the config names none.
     paired
         Whether each input belongs to a target of its own.
     """
@@ -69,6 +77,7 @@ class TaskInfo:
     target: TargetKind
     losses: tuple[str, ...]
     default_loss: Mapping[str, float]
+    learning_rate: float | None = None
     paired: bool = True
 
     @property
@@ -100,6 +109,7 @@ TASKS: Mapping[str, TaskInfo] = MappingProxyType(
             target="labels",
             losses=get_args(SegmentationLossName),
             default_loss=MappingProxyType({"cross_entropy": 1.0, "dice": 1.0}),
+            learning_rate=_RATE_OF_LOGITS,
         ),
         "instances": TaskInfo(
             title="Separate objects",
@@ -109,6 +119,7 @@ TASKS: Mapping[str, TaskInfo] = MappingProxyType(
             default_loss=MappingProxyType(
                 {"cross_entropy": 1.0, "dice": 1.0, "distance": 1.0}
             ),
+            learning_rate=_RATE_OF_LOGITS,
         ),
         "embedding": TaskInfo(
             title="Separate objects (EmbedSeg)",
