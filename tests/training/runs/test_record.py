@@ -4,6 +4,7 @@ import csv
 
 import numpy as np
 import pytest
+import yaml
 from PIL import Image as Picture
 
 from napari_im2im.errors import ConfigError
@@ -79,6 +80,20 @@ def test_the_report_is_one_page_with_all_of_it(run, tmp_path):
     assert write_report(folder, tmp_path / "page.html").exists()
     with pytest.raises(ConfigError, match="no folder of a training"):
         write_report(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("monitor", "step"), [("validation_loss", 2), ("pcc", 3), ("step", 4)]
+)
+def test_the_report_shows_the_validation_of_the_model_that_is_kept(
+    tmp_path, monitor, step
+):
+    config = TrainConfig(effort={"monitor": monitor}).model_dump(mode="json")
+    (tmp_path / "config.yaml").write_text(yaml.safe_dump(config))
+    table = "step,validation_loss,pcc\n1,3,\n2,1,0.5\n3,2,0.9\n4,2.5,0.8\n"
+    (tmp_path / "metrics.csv").write_text(table)
+    page = write_report(tmp_path).read_text()
+    assert f"<td>step</td><td>{step}</td>" in page
 
 
 def test_one_validation_makes_no_curve(tmp_path):

@@ -13,6 +13,7 @@ from napari_im2im.images.atomic import replaced_when_done
 from napari_im2im.training.runs.charts import draw_metrics, read_metrics
 from napari_im2im.training.runs.folder import read_config
 from napari_im2im.training.runs.record import newest_preview
+from napari_im2im.training.validation import lower_is_better
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -78,7 +79,7 @@ def _page(run: Path, config: TrainConfig) -> Iterator[str]:
     yield f"<style>{_STYLE}</style></head><body>"
     yield f"<h1>{title}</h1><p>{html.escape(str(run.absolute()))}</p>"
     columns = read_metrics(run / "metrics.csv") if _has(run, "metrics.csv") else {}
-    yield from _best(columns)
+    yield from _best(columns, config.effort.monitor)
     preview = newest_preview(run)
     if preview is not None:
         yield f"<h2>Preview</h2>{_picture(preview.read_bytes(), preview.stem)}"
@@ -105,19 +106,20 @@ def _has(run: Path, name: str) -> bool:
     return (run / name).is_file()
 
 
-def _best(columns: Mapping[str, Sequence[float]]) -> Iterator[str]:
-    """Yield what validation measured where the loss was smallest."""
-    losses = columns.get("validation_loss", ())
-    if not losses:
+def _best(columns: Mapping[str, Sequence[float]], monitor: str) -> Iterator[str]:
+    """Yield what validation measured of the model that is kept."""
+    values = columns.get(monitor, ())
+    if not values:
         yield "<p>No validation yet.</p>"
         return
-    known = [math.inf if math.isnan(loss) else loss for loss in losses]
-    best = known.index(min(known))
-    yield f"<h2>Best validation, of {len(losses)}</h2>"
+    sign = 1 if lower_is_better(monitor) else -1
+    scores = [math.inf if math.isnan(value) else sign * value for value in values]
+    best = scores.index(min(scores))
+    yield f"<h2>Best validation, of {len(values)}</h2>"
     yield _table(
         [
-            {"": name.replace("_", " "), "value": f"{values[best]:.6g}"}
-            for name, values in columns.items()
+            {"": name.replace("_", " "), "value": f"{column[best]:.6g}"}
+            for name, column in columns.items()
         ]
     )
 
