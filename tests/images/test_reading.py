@@ -5,7 +5,7 @@ from __future__ import annotations
 import pickle
 import sys
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import h5py
 import numpy as np
@@ -23,6 +23,9 @@ from napari_im2im.images.formats.contents import UNKNOWN
 from napari_im2im.images.formats.lazy import FileArray
 from napari_im2im.images.reading import guess_axes
 from napari_im2im.images.view import ArrayView
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 DATA = Path(__file__).parents[1] / "data" / "images"
 STACK = np.random.default_rng(0).integers(0, 999, (3, 2, 5, 20, 30), np.uint16)
@@ -354,6 +357,16 @@ def test_what_cannot_be_opened_says_why(
         (tmp_path / name).write_bytes(content)
     with pytest.raises(ImageError, match=match):
         open_image(tmp_path / name)
+
+
+def test_a_file_that_may_not_be_read_is_named(
+    tmp_path: Path, forbid: Callable[[Path], None]
+) -> None:
+    path = tmp_path / "cells.tif"
+    tifffile.imwrite(path, STACK[0, 0])
+    forbid(path)
+    with pytest.raises(ImageError, match=r"cells\.tif .*ask for the right to read it"):
+        open_image(path)
 
 
 def test_a_folder_that_is_no_image(tmp_path: Path) -> None:

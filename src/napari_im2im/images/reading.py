@@ -65,9 +65,11 @@ def open_image(
     try:
         contents = _read_contents(path, scene)
     except (OSError, ValueError, KeyError, IndexError, RuntimeError) as error:
+        forbidden = isinstance(error, PermissionError)
+        fix = "ask for the right to read it"
         raise ImageError(
-            f"{path.name} can't be read as an image ({_reason(error)}): check that "
-            "the file is complete."
+            f"{path.name} can't be read as an image ({_reason(error)}): "
+            f"{fix if forbidden else 'check that the file is complete'}."
         ) from error
     if axes is not None:
         contents = _with_axes(contents, parse_axes(axes), path.name)
@@ -77,6 +79,8 @@ def open_image(
 
 
 def _reason(error: Exception) -> str:
+    if isinstance(error, OSError) and error.strerror:
+        return error.strerror
     return str(error).partition("\n")[0].rstrip(".") or type(error).__name__
 
 

@@ -1,7 +1,5 @@
 from __future__ import annotations
 
-import os
-
 import numpy as np
 import pytest
 import zarr
@@ -249,8 +247,10 @@ def test_a_folder_that_is_not_there_is_refused(tmp_path):
         recognise_folder(tmp_path / "none")
 
 
-@pytest.mark.skipif(os.geteuid() == 0, reason="the superuser may read everything")
-def test_a_folder_that_may_not_be_read_is_refused(tmp_path):
-    (tmp_path / "secret").mkdir(mode=0)
-    with pytest.raises(DataError, match="secret can't be read"):
-        recognise_folder(tmp_path / "secret")
+def test_a_folder_that_may_not_be_read_is_named(tmp_path, forbid):
+    for kind in ("IM", "GT"):
+        (tmp_path / kind).mkdir()
+        (tmp_path / kind / "1.tif").touch()
+    forbid(tmp_path / "GT")
+    with pytest.raises(DataError, match=r"GT can't be read .* ask for the right"):
+        recognise_folder(tmp_path)

@@ -65,3 +65,12 @@ def test_a_missing_cost_map_is_refused(folder):
     patterns = [[str(folder / f"*_{kind}.tif")] for kind in ("gfp", "dna", "cm")]
     with pytest.raises(DataError, match="2 inputs don't pair with 1 cost maps"):
         table_of_patterns(*patterns)
+
+
+@pytest.mark.parametrize("pattern", ["secret", "secret/*.tif"])
+def test_a_folder_that_may_not_be_read_is_named(folder, forbid, pattern):
+    (folder / "secret").mkdir()
+    (folder / "secret" / "1.tif").touch()
+    forbid(folder / "secret")
+    with pytest.raises(DataError, match=r"secret can't be read .* ask for the right"):
+        table_of_patterns([str(folder / "*_gfp.tif")], [str(folder / pattern)])

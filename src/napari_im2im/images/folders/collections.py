@@ -18,7 +18,8 @@ _KEPT = ("plate", "well", "bioformats2raw.layout", "series")
 
 def is_store(path: Path) -> bool:
     """Return whether a folder is a Zarr store."""
-    return path.is_dir() and any((path / mark).exists() for mark in _MARKS)
+    # Unlike those of a Path, these call what can't be looked into missing.
+    return path.is_dir() and any(os.path.exists(path / mark) for mark in _MARKS)
 
 
 def image_files(folder: Path) -> Iterator[Path]:

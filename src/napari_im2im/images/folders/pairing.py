@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 from collections import Counter
+from contextlib import contextmanager
 from dataclasses import dataclass
 from glob import glob
 from itertools import compress
@@ -16,7 +17,7 @@ from napari_im2im.images.folders.collections import is_store
 from napari_im2im.images.formats.suffixes import is_image_name
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
 _Key = tuple[str, ...]
 _NAMED_AT_MOST = 5
@@ -115,8 +116,9 @@ def match_files(inputs: Sequence[Path], targets: Sequence[Path]) -> Matches:
 def refuse_lonely(matches: Matches) -> None:
     """Raise a `DataError` that names the files without a partner, if there are."""
     if matches.alone:
+        files = "file has" if len(matches.alone) == 1 else "files have"
         raise DataError(
-            f"{len(matches.alone)} files have no partner: {named(matches.alone)}; give "
+            f"{len(matches.alone)} {files} no partner: {named(matches.alone)}; give "
             "partners the same number or name, or leave these out."
         )
 
@@ -143,7 +145,7 @@ def folders_and_images(folder: Path) -> tuple[list[Path], list[Path]]:
     DataError
         If it can't be read, or holds neither.
     """
-    try:
+    with _refusals(folder):
         # A folder that is a Zarr store is an image, and lists nothing.
         if not is_plain_folder(folder):
             if folder.is_dir():
@@ -151,12 +153,8 @@ def folders_and_images(folder: Path) -> tuple[list[Path], list[Path]]:
             raise DataError(f"There is no folder {folder}: check its name.")
         inside = sorted(folder.iterdir(), key=natural_order)
         files = [f for f in files_in(folder) if is_image_name(f) or f.is_dir()]
-    except OSError as error:
-        raise DataError(
-            f"The folder {folder} can't be read ({error.strerror}): ask for the right "
-            "to read it, or choose another."
-        ) from error
-    folders = [f for f in inside if is_plain_folder(f) and not f.name.startswith(".")]
+        shown = [f for f in inside if not f.name.startswith(".")]
+        folders = [f for f in shown if is_plain_folder(f)]
     if not folders and not files:
         raise DataError(
             f"The folder {folder} holds no images: choose the folder that does."
@@ -177,22 +175,48 @@ def expand_patterns(patterns: Sequence[str], side: str) -> list[Path]:
     Raises
     ------
     DataError
-        If a pattern matches nothing.
+        If a pattern matches nothing, or a folder can't be read.
     """
     paths: set[Path] = set()
     for pattern in patterns:
         expanded = os.path.expanduser(pattern)
-        found = [Path(expanded)] if Path(expanded).exists() else []
+        found = [Path(expanded)] if os.path.exists(expanded) else []
         found = found or [Path(name) for name in glob(expanded, recursive=True)]
-        if not found:
-            raise DataError(
-                f"No {side} file matches {pattern}: check the folder and the name."
-            )
-        for path in found:
-            paths.update(files_in(path) if is_plain_folder(path) else [path])
+        with _refusals(Path(expanded)):
+            if not found:
+                # What can't be read matches nothing, without a word.
+                next(_nearest_folder(Path(expanded)).iterdir(), None)
+                raise DataError(
+                    f"No {side} file matches {pattern}: check the folder and the name."
+                )
+            for path in found:
+                paths.update(files_in(path) if is_plain_folder(path) else [path])
     if not paths:
         raise DataError(f"There are no {side} files: name at least one.")
     return sorted(paths, key=natural_order)
+
+
+def _nearest_folder(path: Path) -> Path:
+    """Return the folder that is there, of those that a path or pattern names."""
+    return next(p for p in path.absolute().parents if os.path.isdir(p))
+
+
+@contextmanager
+def _refusals(place: Path) -> Iterator[None]:
+    """Name the folder or file below a place that the system lets nobody read.
+
+    Raises
+    ------
+    DataError
+        For any `OSError` inside the block.
+    """
+    try:
+        yield
+    except OSError as error:
+        raise DataError(
+            f"{error.filename or place} can't be read ({error.strerror}): ask for the "
+            "right to read it, or choose another."
+        ) from error
 
 
 def natural_order(path: Path) -> _Key:

@@ -96,7 +96,12 @@ def read_table(path: Path, *, paired: bool = True) -> ImageTable:
             reader = csv.DictReader(file)
             names = reader.fieldnames or ()
             records = [row for row in reader if any(row.values())]
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
+    except OSError as error:
+        raise DataError(
+            f"The table {path} can't be read ({error.strerror}): check its name, and "
+            "whether you may read it."
+        ) from error
+    except (UnicodeDecodeError, csv.Error) as error:
         raise DataError(
             f"The table {path} can't be read ({error}): save it as CSV in UTF-8."
         ) from error
