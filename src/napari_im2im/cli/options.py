@@ -47,10 +47,13 @@ def options_of(model: type[BaseModel], prefix: str = "") -> dict[str, Option]:
 def nearest(name: str, known: Iterable[str]) -> str | None:
     """Return the known name that was probably meant, or None.
 
-    A name without its group (``lr`` for ``optimizer.learning_rate``) is compared
-    with the last parts too.
+    A name without its group (``learning_rat`` for ``optimizer.learning_rate``) is
+    compared with the last parts too, and with their initials (``lr``).
     """
     names = list(known)
+    initials = {_initials(known_name): known_name for known_name in names}
+    if name.strip("-") in initials:
+        return initials[name.strip("-")]
     close = difflib.get_close_matches(name, names, n=1, cutoff=0.6)
     if close:
         return close[0]
@@ -58,6 +61,12 @@ def nearest(name: str, known: Iterable[str]) -> str | None:
     last_part = name.rpartition(".")[2]
     close = difflib.get_close_matches(last_part, by_last_part, n=1, cutoff=0.6)
     return by_last_part[close[0]] if close else None
+
+
+def _initials(name: str) -> str:
+    """Return the first letters of a name of several words, e.g. ``lr``."""
+    words = name.rpartition(".")[2].split("_")
+    return "".join(word[:1] for word in words) if len(words) > 1 else name
 
 
 def _members(annotation: Any) -> Iterator[Any]:

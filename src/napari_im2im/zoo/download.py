@@ -66,22 +66,21 @@ def find_model(source: Source, settings: ZooSettings | None = None) -> ZooModel:
     settings = settings or ZooSettings()
     if source.kind == "link":
         return ZooModel(id="", version="", source=source.value, sha256="", report="")
-    found = None
     for offline in (True, False):
         try:
-            found = read_index(settings, offline=offline).find(source.value)
+            index = read_index(settings, offline=offline)
         except NetworkError:
             if not offline:
                 raise
+            continue
+        found = index.find(source.value)
         if found is not None:
             return found
     record = re.fullmatch(r"10\.5281/zenodo\.(\d+)(?:/\d+)?", source.value, re.I)
     if source.kind == "doi" and record:
         url = f"{settings.records_url}/{record[1]}/files/rdf.yaml/content"
         return ZooModel(id="", version="", source=url, sha256="", report="")
-    raise ModelError(
-        f"The zoo has no model {source.value!r}: search its list for the right name."
-    )
+    raise index.unknown(source.value)
 
 
 def download_events(

@@ -5,13 +5,14 @@ from __future__ import annotations
 import json
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass, field, replace
+from difflib import get_close_matches
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, urljoin
 
 import yaml
 
 from napari_im2im import folders
-from napari_im2im.errors import NetworkError
+from napari_im2im.errors import ModelError, NetworkError
 from napari_im2im.events import Event, Progress
 from napari_im2im.zoo.settings import ZooSettings
 from napari_im2im.zoo.summary import Summary, summarize
@@ -38,7 +39,6 @@ class ZooModel:
     source: str
     sha256: str
     report: str
-    created: str = ""
     description: Mapping[str, Any] = field(default_factory=dict, repr=False)
     summary: Summary = field(default_factory=Summary, repr=False)
 
@@ -83,6 +83,13 @@ class ZooIndex:
             ),
             None,
         )
+
+    def unknown(self, name: str) -> ModelError:
+        """Return the error for a name that no model has; it names the nearest."""
+        nicknames = [model.id for model in self.models]
+        close = get_close_matches(name.removeprefix("bioimage-io/"), nicknames, n=1)
+        meant = f"did you mean {close[0]}?" if close else "search its list."
+        return ModelError(f"The zoo has no model {name!r}: {meant}")
 
 
 @dataclass(frozen=True)
@@ -262,7 +269,6 @@ def _parse_model(item: Mapping[str, Any], index_url: str) -> ZooModel:
         source=str(newest["source"]),
         sha256=str(newest.get("sha256") or ""),
         report=urljoin(index_url, f"reports/{item['id']}/{version}/summary.json"),
-        created=str(newest.get("created_at") or ""),
     )
 
 
