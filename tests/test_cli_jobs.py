@@ -13,6 +13,7 @@ import yaml
 import zarr
 from ome_zarr_models.v05 import HCS
 
+from napari_im2im import folders
 from napari_im2im.cli import DONE, FAILED, INTERRUPTED, MISUSED, console, main
 from napari_im2im.events import FileStarted, PredictionStarted, Progress, TileDone
 from napari_im2im.images import Image, open_image, save_image
@@ -99,7 +100,7 @@ def test_what_is_done_is_skipped_and_what_is_unfinished_goes_on(
 
     monkeypatch.setattr(console, "describe", press_ctrl_c)
     assert predict(model, folder, *words) == INTERRUPTED
-    assert "What was finished is kept" in capsys.readouterr().err
+    assert "kept. To go on: the same command with --resume" in capsys.readouterr().err
     names = sorted(path.name for path in output.iterdir())
     assert names[-1] == "0_in_twice.ome.tif"
     assert ".1_in_twice.ome.tif.journal" in names
@@ -284,9 +285,12 @@ def test_a_training_stops_at_ctrl_c_and_goes_on(folder, tmp_path, capsys, monkey
 
     monkeypatch.setattr(console, "describe", press_ctrl_c)
     assert main(train_words(folder, tmp_path)) == INTERRUPTED
-    assert "What was finished is kept" in capsys.readouterr().err
     run = tmp_path / "stopped"
-    assert main(["train", "--resume", str(run)]) == DONE
+    said = capsys.readouterr().err
+    assert "What was finished is kept" in said
+    assert f"To go on: napari-im2im train --resume {run}\n" in said
+    monkeypatch.setattr(folders, "runs_folder", lambda: tmp_path)
+    assert main(["train", "--resume", "stopped"]) == DONE
     assert steps == [1, 2, 3, 4, 5, 6]
     assert capsys.readouterr().out.split() == [str(run / "model")]
     assert main(["train", "--resume", str(tmp_path)]) == MISUSED

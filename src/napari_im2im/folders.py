@@ -25,6 +25,12 @@ def runs_folder() -> Path:
     return home / "runs" if home else Path.home() / "napari-im2im" / "runs"
 
 
+def find_run(run: Path) -> Path:
+    """Return the folder of a training that is named by its path or its name."""
+    named = runs_folder() / run
+    return named if not run.exists() and named.is_dir() else run
+
+
 def models_folder() -> Path:
     """Return the folder of the models that were imported or downloaded."""
     home = _home() or user_data_path("napari-im2im", appauthor=False)

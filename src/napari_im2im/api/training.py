@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from itertools import cycle, islice
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from napari_im2im.api.arrays import Axes, ImageSource, is_file, listed, to_image
@@ -10,6 +11,7 @@ from napari_im2im.api.jobs import axis_letters, image_pairs, make_config, run_jo
 from napari_im2im.api.models import find_model
 from napari_im2im.errors import ModelError
 from napari_im2im.events import TrainingFinished
+from napari_im2im.folders import find_run
 from napari_im2im.training.config import TrainConfig
 
 if TYPE_CHECKING:
@@ -102,7 +104,7 @@ def train_events(
     """Return a training to loop over; see `train` for the parameters.
 
     It runs while it is looped over, and stops when the loop is left: what was
-    learned until then is kept, and ``resume=run_folder`` goes on from there.
+    learned until then is kept, and ``resume=run`` goes on from there.
 
     Examples
     --------
@@ -126,6 +128,8 @@ def train_events(
     values = {**options, "data": data}
     if values.get("start_from") is not None:
         values["start_from"] = find_model(values["start_from"])
+    if values.get("resume") is not None:
+        values["resume"] = find_run(Path(values["resume"]))
     if preset is not None:
         from napari_im2im.training.presets import with_preset
 

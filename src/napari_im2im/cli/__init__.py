@@ -37,8 +37,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     words = sys.argv[1:] if arguments is None else list(arguments)
     try:
         parse_command(words, COMMANDS).run()
-    except KeyboardInterrupt:
-        _complain("Stopped. What was finished is kept.")
+    except KeyboardInterrupt as stop:
+        _complain(f"Stopped. What was finished is kept. {stop}".rstrip())
         return INTERRUPTED
     except ConfigError as error:
         _complain(str(error))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import shlex
 from typing import TYPE_CHECKING
 
 from rich.console import Console
@@ -33,6 +34,7 @@ from napari_im2im.events import (
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Mapping
+    from pathlib import Path
 
     from rich.table import Table
 
@@ -54,6 +56,7 @@ def follow(
     *,
     json_lines: bool = False,
     silent: bool = False,
+    go_on: str = "",
 ) -> Event:
     """Show a job while it runs.
 
@@ -67,17 +70,28 @@ def follow(
         Whether to print each event as JSON instead.
     silent
         Whether to show nothing at all.
+    go_on
+        The command that goes on with the job after Ctrl-C; ``{run}`` stands for the
+        folder of a training.
 
     Returns
     -------
     Event
         The last event of the job.
+
+    Raises
+    ------
+    KeyboardInterrupt
+        At Ctrl-C, with a sentence on how to go on, if there is a way.
     """
     shown = _Shown(activity, disable=json_lines or silent)
     last: Event | None = None
+    run: Path | None = None
     try:
         with shown.bar:
             for last in events:
+                if isinstance(last, TrainingStarted):
+                    run = last.run_folder
                 if silent:
                     continue
                 if json_lines:
@@ -89,6 +103,10 @@ def follow(
                 if isinstance(last, FileDone):
                     results.print(str(last.output))
                 shown.update(last)
+    except KeyboardInterrupt:
+        known = bool(go_on) and (run is not None or "{run}" not in go_on)
+        command = go_on.replace("{run}", shlex.quote(str(run)))
+        raise KeyboardInterrupt(f"To go on: {command}" if known else "") from None
     finally:
         events.close()
     if last is None:

@@ -100,7 +100,12 @@ class Predict(JsonOption, PredictConfig):
             events = predict_anywhere_events(
                 client, job, tasks, package, trusted=self.trust
             )
-            last = follow(events, "Predicting", json_lines=self.json_lines)
+            last = follow(
+                events,
+                "Predicting",
+                json_lines=self.json_lines,
+                go_on="the same command with --resume",
+            )
         if isinstance(last, FilesFinished) and last.failed:
             names = ", ".join(failure.input.name for failure in last.failed)
             raise ModelError(

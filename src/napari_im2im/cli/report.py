@@ -27,10 +27,7 @@ class Report(BaseModel):
     def run(self) -> None:
         """Write the page, and name it on stdout."""
         from napari_im2im.cli.console import results
-        from napari_im2im.folders import runs_folder
+        from napari_im2im.folders import find_run
         from napari_im2im.training.runs.report import write_report
 
-        folder = self.run_folder
-        if not folder.exists() and (runs_folder() / folder).is_dir():
-            folder = runs_folder() / folder
-        results.print(str(write_report(folder, self.output)))
+        results.print(str(write_report(find_run(self.run_folder), self.output)))

@@ -52,6 +52,7 @@ class Train(JsonOption, TrainConfig):
         from napari_im2im.cli.console import follow, metrics_line, results, status
         from napari_im2im.evaluation.trained import train_and_test_events
         from napari_im2im.events import TrainingFinished
+        from napari_im2im.folders import find_run
         from napari_im2im.training.forecast import forecast_training
         from napari_im2im.training.processes import processes
 
@@ -59,6 +60,8 @@ class Train(JsonOption, TrainConfig):
         values = self.model_dump(exclude=own, exclude_unset=True)
         if self.start_from is not None:
             values["start_from"] = find_model(self.start_from)
+        if self.resume is not None:
+            values["resume"] = find_run(self.resume)
         job = TrainConfig.model_validate(values)
         if self.dry_run:
             forecast = forecast_training(job, trusted=self.trust)
@@ -69,7 +72,13 @@ class Train(JsonOption, TrainConfig):
         events = train_and_test_events(job, trusted=self.trust)
         # Of several processes that train together, one talks.
         silent = not processes().is_first
-        last = follow(events, "Training", json_lines=self.json_lines, silent=silent)
+        last = follow(
+            events,
+            "Training",
+            json_lines=self.json_lines,
+            silent=silent,
+            go_on="napari-im2im train --resume {run}",
+        )
         if isinstance(last, TrainingFinished) and not (self.json_lines or silent):
             sentence = f"Finished: {last.reason}. {metrics_line(last.metrics)}"
             status.print(escape(sentence), soft_wrap=True)
