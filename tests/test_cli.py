@@ -1,5 +1,6 @@
 """The command line, in this process and as users start it."""
 
+import json
 import subprocess
 import sys
 
@@ -144,6 +145,9 @@ def test_models_lists_paths(capsys, tmp_path, monkeypatch):
     monkeypatch.setenv("NAPARI_IM2IM_HOME", str(tmp_path))
     assert main(["models", "--paths"]) == DONE
     (path,) = capsys.readouterr().out.split()
+    assert main(["models", "--json"]) == DONE
+    entry = json.loads(capsys.readouterr().out)
+    assert (entry["path"], entry["kind"]) == (path, "bundled")
     assert main(["models"]) == DONE
     # Whole, whatever the width of a terminal: another program may read it.
     assert path in capsys.readouterr().out
@@ -190,6 +194,8 @@ def test_help_comes_fast_and_without_torch():
 
 def test_the_nearest_name_needs_some_likeness():
     assert nearest("zzz", ["name", "seed"]) is None
+    options = ["--loss", "--optimizer.learning_rate", "--optimizer"]
+    assert nearest("--lr", options) == "--optimizer.learning_rate"
     assert nearest("lerning_rate", ["seed", "optimizer.learning_rate"]) == (
         "optimizer.learning_rate"
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING
 
 import pytest
@@ -41,6 +42,19 @@ def test_list_get_and_show(
     assert "Licence: MIT" in shown
 
 
+def test_other_programs_read_the_list(
+    served_model: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["zoo", "list", "--json"]) == DONE
+    *_, listed = (json.loads(line) for line in capsys.readouterr().out.splitlines())
+    assert listed["name"] == served_model
+    assert listed["title"] == "Humble heron"
+    assert listed["reason"] == ""
+    assert main(["zoo", "get", served_model, "--json"]) == DONE
+    *_, downloaded = (json.loads(line) for line in capsys.readouterr().out.splitlines())
+    assert downloaded["event"] == "Downloaded"
+
+
 def test_filters(collection: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["zoo", "list", "--dimensions", "3D", "--task", "segment"]) == DONE
     printed = capsys.readouterr().out
@@ -72,6 +86,8 @@ def test_consent_is_listed_and_withdrawn(
         (["zoo", "get", "no-such"], FAILED, "no model 'no-such'"),
         (["zoo", "get", "/no/such.zip"], FAILED, "check the path"),
         (["zoo", "show", "no-such"], FAILED, "no model 'no-such'"),
+        (["zoo", "show", "chatty-forg"], FAILED, "did you mean chatty-frog?"),
+        (["zoo", "get", "chatty-forg"], FAILED, "did you mean chatty-frog?"),
         (["test", "/no/such"], FAILED, "There is no file"),
     ],
 )

@@ -7,20 +7,19 @@ import subprocess
 import sys
 from pathlib import Path
 
-from pydantic import BaseModel, ConfigDict, Field, PositiveFloat
+from pydantic import Field, PositiveFloat
 
+from napari_im2im.cli.json_lines import JsonOption
 from napari_im2im.errors import Im2ImError
 
 
-class Demo(BaseModel):
+class Demo(JsonOption):
     """Show the whole road on the bundled sample.
 
     With a display: napari with the sample loaded and the docks open. Without one,
     or with --out: train, predict on a part that was never trained on, and write
     the picture input | target | prediction.
     """
-
-    model_config = ConfigDict(extra="forbid")
 
     out: Path | None = Field(
         None, description="Folder for the picture and the model; opens no window."
@@ -42,8 +41,9 @@ class Demo(BaseModel):
         from napari_im2im.demo import DemoFinished, demo_events
 
         folder = self.out or Path("napari-im2im-demo")
-        last = follow(demo_events(folder, self.seconds), "Demo")
-        if isinstance(last, DemoFinished):
+        events = demo_events(folder, self.seconds)
+        last = follow(events, "Demo", json_lines=self.json_lines)
+        if isinstance(last, DemoFinished) and not self.json_lines:
             status.print(
                 f"On a part that was never trained on: {metrics_line(last.metrics)} "
                 f"({last.seconds:.0f} s in all)",

@@ -5,9 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 from pydantic_settings import CliPositionalArg
 
+from napari_im2im.cli.json_lines import JsonOption
 from napari_im2im.errors import ConfigError, ModelError
 from napari_im2im.events import Event, Message, Progress
 
@@ -15,14 +16,12 @@ if TYPE_CHECKING:
     from collections.abc import Generator
 
 
-class Export(BaseModel):
+class Export(JsonOption):
     """Check a model and write it as a package for the BioImage Model Zoo.
 
     Metadata come from the model, from --parent and from --metadata, the later
     before the earlier; authors and licence of the last export fill the gaps.
     """
-
-    model_config = ConfigDict(extra="forbid")
 
     model: CliPositionalArg[str] = Field(
         description="Run folder, package, or the name of a model on this computer."
@@ -88,11 +87,14 @@ class Export(BaseModel):
                 f"--formats {' '.join(self.formats)} can't be used: choose from "
                 "torchscript and onnx."
             ) from error
-        job = _in_words(export_events(config, trusted=self.trust))
-        last = follow(job, "Exporting")
+        job = export_events(config, trusted=self.trust)
+        if not self.json_lines:
+            job = _in_words(job)
+        last = follow(job, "Exporting", json_lines=self.json_lines)
         if not isinstance(last, ExportFinished):
             raise ModelError(f"The export of {path} ended unfinished.")
-        results.print(str(last.path))
+        if not self.json_lines:
+            results.print(str(last.path))
 
     def _draft(self, path: Path) -> dict[str, Any]:
         from napari_im2im.zoo.export.drafts import (

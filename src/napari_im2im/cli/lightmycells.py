@@ -5,8 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
+from napari_im2im.cli.json_lines import JsonOption
 from napari_im2im.errors import ConfigError, ModelError
 
 if TYPE_CHECKING:
@@ -16,7 +17,7 @@ ORGANELLES = ("nucleus", "mitochondria", "tubulin", "actin")
 _INPUTS = Path("images") / "organelles-transmitted-light-ome-tiff"
 
 
-class LightMyCells(BaseModel):
+class LightMyCells(JsonOption):
     """Predict organelles in the file layout of the Light My Cells challenge.
 
     Reads the planes of transmitted light in
@@ -27,8 +28,6 @@ class LightMyCells(BaseModel):
     --normalization lightmycells' measures as the challenge does
     (https://lightmycells.grand-challenge.org).
     """
-
-    model_config = ConfigDict(extra="forbid")
 
     input: Path = Field(Path("/input"), description="Folder of the challenge's input.")
     output: Path = Field(Path("/output"), description="Folder to write the results to.")
@@ -92,6 +91,11 @@ class LightMyCells(BaseModel):
             device=self.device, resume=self.resume, overwrite=self.overwrite
         )
         events = predict_files_events(job, tasks, package, trusted=self.trust)
-        last = follow(events, f"Predicting {organelle}")
+        last = follow(
+            events,
+            f"Predicting {organelle}",
+            json_lines=self.json_lines,
+            go_on="the same command with --resume",
+        )
         failed = last.failed if isinstance(last, FilesFinished) else ()
         return [f"{organelle} of {each.input.name}" for each in failed]

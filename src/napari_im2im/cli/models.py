@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
+
+from napari_im2im.cli.json_lines import JsonOption, json_line
 
 
-class Models(BaseModel):
+class Models(JsonOption):
     """List the models on this computer: bundled, trained and downloaded."""
-
-    model_config = ConfigDict(extra="forbid")
 
     paths: bool = Field(False, description="Print nothing but the paths.")
 
@@ -20,6 +20,10 @@ class Models(BaseModel):
         from napari_im2im.models.library import list_models
 
         entries = list_models()
+        if self.json_lines:
+            for entry in entries:
+                results.print(json_line(entry))
+            return
         if self.paths:
             for entry in entries:
                 results.print(str(entry.path))

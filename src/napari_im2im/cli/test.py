@@ -2,21 +2,20 @@
 
 from __future__ import annotations
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 from pydantic_settings import CliPositionalArg
 
+from napari_im2im.cli.json_lines import JsonOption
 from napari_im2im.errors import ModelError
 
 
-class Test(BaseModel):
+class Test(JsonOption):
     """Run a model on its own test tensors and compare the results.
 
     The exit code is 0 if every weights format that ran passed, else 1.
     """
 
     __test__ = False  # for pytest, which takes it for a test
-
-    model_config = ConfigDict(extra="forbid")
 
     model: CliPositionalArg[str] = Field(
         description="A path, or the name of a model on this computer."
@@ -34,11 +33,7 @@ class Test(BaseModel):
         """Test the model; print a line for each weights format."""
         from napari_im2im.api import load_model
         from napari_im2im.cli.console import follow, results
-        from napari_im2im.zoo.testing import (
-            FormatTested,
-            PackageTested,
-            reproduction_events,
-        )
+        from napari_im2im.zoo.testing import PackageTested, reproduction_events
 
         package = load_model(self.model)
         job = reproduction_events(
@@ -47,12 +42,13 @@ class Test(BaseModel):
             formats=self.formats or None,
             device=self.device,
         )
-        last = follow(job, f"Testing {package.name}")
+        activity = f"Testing {package.name}"
+        last = follow(job, activity, json_lines=self.json_lines)
         if not isinstance(last, PackageTested):
             raise ModelError(f"The test of {package.name} ended unfinished.")
-        for result in last.results:
-            assert isinstance(result, FormatTested)
+        for result in () if self.json_lines else last.results:
             results.print(result.sentence)
         if not last.passed:
             raise ModelError(f"{package.name}: {last.verdict}")
-        results.print(last.verdict)
+        if not self.json_lines:
+            results.print(last.verdict)

@@ -2,20 +2,41 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 from pydantic_settings import CliPositionalArg
 
+from napari_im2im.cli.json_lines import JsonOption, json_line
 from napari_im2im.errors import ConfigError, NetworkError
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from napari_im2im.models.package import ModelPackage
     from napari_im2im.zoo.catalogue import Entry
     from napari_im2im.zoo.index import ZooIndex
 
 
-class Zoo(BaseModel):
+@dataclass(frozen=True)
+class Listed:
+    """A model of the list; ``folder`` is None where it isn't on this computer.
+
+    ``reason`` says why it can't run here; ``asks`` names the code to trust.
+    """
+
+    name: str
+    title: str
+    dimensions: tuple[str, ...]
+    task: str
+    licence: str
+    reason: str
+    asks: tuple[str, ...]
+    folder: Path | None
+
+
+class Zoo(JsonOption):
     """Browse the BioImage Model Zoo and get models from it.
 
     'list' takes words to search for; 'show' and 'get' take a nickname, DOI or
@@ -24,8 +45,6 @@ class Zoo(BaseModel):
     what you agreed to for a model or a sha256. The address of the list is the variable
     NAPARI_IM2IM_ZOO_INDEX_URL.
     """
-
-    model_config = ConfigDict(extra="forbid")
 
     action: CliPositionalArg[Literal["list", "show", "get", "trusted", "withdraw"]] = (
         Field(description="list, show, get, trusted or withdraw.")
@@ -72,7 +91,7 @@ class Zoo(BaseModel):
     def _list(self) -> None:
         from rich.table import Table
 
-        from napari_im2im.cli.console import print_table, status
+        from napari_im2im.cli.console import print_table, results, status
         from napari_im2im.zoo.index import Query
 
         index = self._index()
@@ -93,6 +112,10 @@ class Zoo(BaseModel):
             and (entry.folder is not None or not self.installed)
             and not (self.runs and entry.compatibility and entry.compatibility.reason)
         ]
+        if self.json_lines:
+            for entry in shown:
+                results.print(json_line(_listed(entry)))
+            return
         for entry in shown:
             table.add_row(
                 entry.key,
@@ -122,7 +145,6 @@ class Zoo(BaseModel):
 
     def _show(self, name: str) -> None:
         from napari_im2im.cli.console import results
-        from napari_im2im.errors import ModelError
         from napari_im2im.models.package import load_package
         from napari_im2im.zoo.catalogue import describe_entry
         from napari_im2im.zoo.compatibility import check_runs
@@ -139,7 +161,7 @@ class Zoo(BaseModel):
         index = self._index()
         model = index.find(source.value)
         if model is None:
-            raise ModelError(f"The zoo has no model {name!r}: search with 'zoo list'.")
+            raise index.unknown(source.value)
         (entry,) = (e for e in self._entries(index) if e.key == model.id)
         results.print(entry.title)
         if entry.compatibility is not None:
@@ -153,8 +175,9 @@ class Zoo(BaseModel):
         from napari_im2im.cli.console import follow, results
         from napari_im2im.zoo.download import Downloaded, download_events
 
-        last = follow(download_events(name), f"Getting {name}")
-        if isinstance(last, Downloaded):
+        events = download_events(name)
+        last = follow(events, f"Getting {name}", json_lines=self.json_lines)
+        if isinstance(last, Downloaded) and not self.json_lines:
             results.print(str(last.folder))
 
 
@@ -189,6 +212,20 @@ def _withdraw(name: str) -> None:
 
     for one in TrustStore().withdraw(name):
         results.print(f"{one.name} of {one.model} asks again before it runs.")
+
+
+def _listed(entry: Entry) -> Listed:
+    runs = entry.compatibility
+    return Listed(
+        entry.key,
+        entry.title,
+        tuple(sorted(entry.summary.dimensions)),
+        entry.summary.task,
+        entry.summary.licence,
+        runs.reason if runs else "",
+        tuple(runs.asking.values()) if runs else (),
+        entry.folder,
+    )
 
 
 def _short(entry: Entry) -> str:
