@@ -21,7 +21,7 @@ import numpy as np
 from quality_floors import FLOORS, classes, read
 from quality_noisy_sets import NOISY_SETS
 from quality_scores import SCORES, table
-from quality_sets import SETS, ImageSet
+from quality_sets import SETS, ImageSet, pooled
 from quality_tools import TOOLS
 from skimage.color import label2rgb
 from skimage.segmentation import find_boundaries
@@ -80,12 +80,17 @@ def main() -> None:
     parser.add_argument(
         "--config", type=json.loads, default={}, help="JSON: settings of our training"
     )
+    parser.add_argument(
+        "--pooled", action="store_true", help="let ours choose what it holds out"
+    )
     parser.add_argument("--biapy", default=sys.executable, help="Python that has BiaPy")
     parser.add_argument("--out", type=Path, help="folder for our run")
     parser.add_argument("--no-floors", action="store_true")
     parser.add_argument("--picture", type=Path, help="PNG to write")
     options = parser.parse_args()
     found = sets[options.set](options.data)
+    if options.pooled:
+        found = pooled(found)
     sizes = [len(p) for p in (found.training, found.validation, found.testing)]
     print("{} train, {} held out, {} test".format(*sizes), flush=True)
     results = {} if options.no_floors else FLOORS[found.task](found)

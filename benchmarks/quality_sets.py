@@ -57,6 +57,13 @@ def split(task: str, pairs: Sequence[Pair], testing: int, **more: Any) -> ImageS
     return ImageSet(task, training, list(held_out), list(pairs[-testing:]), **more)
 
 
+def pooled(found: ImageSet) -> ImageSet:
+    """Leave it to our training what it holds out."""
+    pairs = [*found.training, *found.validation]
+    pairs.sort(key=lambda pair: pair.input.name)
+    return replace(found, training=pairs, validation=[])
+
+
 def part(pair: Pair, name: str, **region: slice) -> Pair:
     return Pair(*(i and replace(i.crop(region), name=f"{i.name} {name}") for i in pair))
 
@@ -130,7 +137,7 @@ def restoration(folder: Path) -> ImageSet:
 
 def myelin(folder: Path) -> ImageSet:
     """Background, myelin and axons in a scanning electron micrograph (axondeepseg)."""
-    pair = Pair(grey(folder / "sem_full_image.png"), grey(folder / "sem_full_mask.png"))
+    pair = micrograph(folder)
     return ImageSet(
         "semantic",
         [part(pair, "left", x=slice(0, 832))],
@@ -139,6 +146,16 @@ def myelin(folder: Path) -> ImageSet:
         ("background", "myelin", "axon"),
         {"semantic": {"values": [0, 128, 255]}},
     )
+
+
+def myelin_strip(folder: Path) -> ImageSet:
+    """Learn from the same micrograph; our training chooses what it holds out."""
+    left = part(micrograph(folder), "left", x=slice(0, 1000))
+    return replace(myelin(folder), training=[left], validation=[])
+
+
+def micrograph(folder: Path) -> Pair:
+    return Pair(grey(folder / "sem_full_image.png"), grey(folder / "sem_full_mask.png"))
 
 
 def nuclei(folder: Path) -> ImageSet:
@@ -231,6 +248,7 @@ SETS: dict[str, Callable[[Path], ImageSet]] = {
     "blastocyst": blastocyst,
     "restoration": restoration,
     "myelin": myelin,
+    "myelin-strip": myelin_strip,
     "nuclear-mask": nuclear_mask,
     "nuclei": nuclei,
     "ovule": ovule,

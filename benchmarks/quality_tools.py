@@ -71,7 +71,7 @@ def ours(found: ImageSet, options: argparse.Namespace) -> list[np.ndarray]:
         }
     )
     examples = [
-        Example(*pair, part=role)
+        Example(*pair, part=role if found.validation else None)
         for role, pairs in (("train", found.training), ("val", found.validation))
         for pair in pairs
     ]
