@@ -7,12 +7,12 @@ import pytest
 from napari_im2im.training.config import TrainConfig
 
 
-@pytest.mark.parametrize("task", ["semantic", "instances"])
-def test_new_default_networks_learn_labels_in_larger_steps(task, tmp_path):
-    plain = TrainConfig(task="image").completed().optimizer.learning_rate
+@pytest.mark.parametrize("task", ["semantic", "instances", "noise2void"])
+def test_new_default_networks_learn_some_tasks_in_larger_steps(task, tmp_path):
+    plain = TrainConfig(task="image").completed().optimizer.rate
 
     def rate(**values):
-        return TrainConfig(task=task, **values).completed().optimizer.learning_rate
+        return TrainConfig(task=task, **values).completed().optimizer.rate
 
     assert rate() > plain
     assert rate(optimizer={"learning_rate": plain}) == plain

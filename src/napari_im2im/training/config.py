@@ -43,6 +43,7 @@ Normalization = Literal["mean_std", "percentile", "none"]
 InputStatistics = Literal["auto", "dataset", "image"]
 Schedule = Literal["cosine", "one_cycle", "plateau", "constant"]
 _STANDARD_SECONDS = 1800.0
+_RATE = 1e-3
 
 _TURNS = frozenset({"flip", "quarter_turns"})
 _OWN_TARGETS = {
@@ -98,10 +99,11 @@ class EffortConfig(_Config):
 class OptimizerConfig(_Config):
     """AdamW, and how its learning rate changes."""
 
-    learning_rate: PositiveFloat = Field(
-        1e-3,
-        description="Largest rate, reached after the warm-up; where none is named, "
-        "1e-2 for a new BasicUNet that learns classes or objects, 2e-4 for unpaired.",
+    learning_rate: PositiveFloat | None = Field(
+        None,
+        description="Largest rate, reached after the warm-up; default: 1e-3, for a new "
+        "BasicUNet that learns classes or objects 1e-2, for one that denoises without "
+        "a target 3e-3, for the task unpaired 2e-4.",
     )
     schedule: Schedule = Field(
         "cosine",
@@ -128,6 +130,11 @@ class OptimizerConfig(_Config):
         description="Decay of a moving average of the weights, e.g. 0.999, which is "
         "what is judged and kept; 0: none.",
     )
+
+    @property
+    def rate(self) -> float:
+        """The learning rate: the usual one where none is named."""
+        return self.learning_rate or _RATE
 
 
 class TrainConfig(_Config):
@@ -300,10 +307,11 @@ class TrainConfig(_Config):
             update["loss"] = dict(TASKS[self.task].default_loss)
         if self.task == "unpaired":
             update |= self._unpaired_defaults()
-        rate = TASKS[self.task].learning_rate
-        new = self.start_from is None and self.network.name == NetworkConfig().name
-        if rate is not None and new:
-            update["optimizer"] = _told(self.optimizer, {"learning_rate": rate})
+        elif self.start_from is None:
+            usual = self.network.name == NetworkConfig().name
+            rate = TASKS[self.task].learning_rate if usual else None
+            told = {"learning_rate": rate or self.optimizer.rate}
+            update["optimizer"] = _told(self.optimizer, told)
         directed = self.task == "noise2void" and self.noise2void.axis in ("y", "x")
         if directed and self.augmentation == "standard":
             update["augmentation"] = AugmentationConfig(quarter_turns=False)
@@ -321,5 +329,5 @@ class TrainConfig(_Config):
 
 def _told(part: BaseModel, usual: dict[str, Any]) -> BaseModel:
     """Return a part of a config with what is usual where nothing is said."""
-    unsaid = {k: v for k, v in usual.items() if k not in part.model_fields_set}
-    return part.model_copy(update=unsaid)
+    said = {k for k in part.model_fields_set if getattr(part, k) is not None}
+    return part.model_copy(update={k: v for k, v in usual.items() if k not in said})

@@ -58,7 +58,7 @@ class Learner:
         self.average = _moving_average(network, config.ema) if config.ema else None
         optimizer = torch.optim.AdamW(
             network.parameters(),
-            lr=config.learning_rate,
+            lr=config.rate,
             weight_decay=config.weight_decay,
             betas=betas,
         )
@@ -93,7 +93,7 @@ class Learner:
             progress, self.config.warmup, self.config.schedule
         )
         for group in self.optimizer.param_groups:
-            group["lr"] = self.config.learning_rate * factor
+            group["lr"] = self.config.rate * factor
 
     def follow_validation(self, score: float) -> None:
         """Halve the learning rate where a score, smaller if better, stays."""

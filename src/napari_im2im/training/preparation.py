@@ -28,7 +28,7 @@ from napari_im2im.training.data.loading import constant_inputs, load_samples
 from napari_im2im.training.data.planning import plan_layout
 from napari_im2im.training.data.splitting import Split, split_samples
 from napari_im2im.training.data.subset import representative
-from napari_im2im.training.finetuning.parent import Start, build_start, with_small_steps
+from napari_im2im.training.finetuning.parent import Start, build_start, with_rate
 from napari_im2im.training.finetuning.trainable import open_start
 from napari_im2im.training.input_scaling import choose_scaling, scaling_by_image
 from napari_im2im.training.tasks.catalogue import TASKS
@@ -177,8 +177,8 @@ def preparing(
     input_scaling, notes, other = choose_scaling(config, package, by_image, learned)
     split = split.scaled(input_scaling)
     adapts = start is not None and (start.changed or other)
-    if start is not None and not adapts:
-        config, note = with_small_steps(config)
+    if start is not None:
+        config, note = with_rate(config, adapts=adapts)
         notes += note
     notes += [*constant_inputs(loaded), *task.learn(learned, start)]
     if layout.enlargement:

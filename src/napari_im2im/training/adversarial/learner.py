@@ -60,8 +60,8 @@ class AdversarialLearner(Learner):
     ) -> None:
         super().__init__(network, config, fabric, betas=_BETAS)
         self.weight, self.compare = adversarial.weight or 0.0, compare
-        rate = adversarial.learning_rate or config.learning_rate
-        self._rates = rate / config.learning_rate
+        rate = adversarial.learning_rate or config.rate
+        self._rates = rate / config.rate
         self.least_size = discriminators.least_size
         if fabric.world_size > 1 and fabric.device.type == "cuda":
             synchronize_norms(discriminators)

@@ -152,18 +152,20 @@ def build_start(
     )
 
 
-def with_small_steps(config: TrainConfig) -> tuple[TrainConfig, list[str]]:
-    """Return a config whose steps don't spoil what a network knows, and a sentence.
+def with_rate(config: TrainConfig, *, adapts: bool) -> tuple[TrainConfig, list[str]]:
+    """Return a config with a learning rate, and what to say about it.
 
-    The first steps of Adam change every weight by about the learning rate, however
-    small its gradient is.
+    Where the network fits as it is, steps are small, not to spoil what it knows: the
+    first ones of Adam change every weight by about the learning rate, however small
+    its gradient is. ``adapts`` says that it has to get used to other images first.
     """
-    if "learning_rate" in config.optimizer.model_fields_set:
+    if config.optimizer.learning_rate is not None:
         return config, []
-    rate = _SMALL_STEP * config.optimizer.learning_rate
+    rate = config.optimizer.rate * (1 if adapts else _SMALL_STEP)
     optimizer = config.optimizer.model_copy(update={"learning_rate": rate})
     note = f"All layers go on from where they are, with a learning rate of {rate:g}."
-    return config.model_copy(update={"optimizer": optimizer}), [note]
+    notes = [] if adapts else [note]
+    return config.model_copy(update={"optimizer": optimizer}), notes
 
 
 def _changed_argument(
