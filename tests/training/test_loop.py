@@ -25,6 +25,7 @@ from napari_im2im.events import (
     TrainingStarted,
 )
 from napari_im2im.images.image import Image
+from napari_im2im.models.package import load_package
 from napari_im2im.training import trainer
 from napari_im2im.training.config import EffortConfig, TrainConfig
 from napari_im2im.training.loop import train_events
@@ -141,6 +142,7 @@ def test_a_stopped_training_goes_on_as_if_it_had_not_been(config, pairs):
     run = next(e for e in events if isinstance(e, TrainingStarted)).run_folder
     next(e for e in events if isinstance(e, Progress) and e.done == 12)
     events.close()
+    assert "halo" in load_package(run / "model").config
     resumed = list(train_events(TrainConfig(resume=run), pairs))
     assert of(Progress, resumed)[1].done == 13
     assert resumed[-1].run_folder == run
@@ -227,7 +229,9 @@ def test_a_process_that_is_killed_goes_on_with_the_same_curve(config, pairs, tmp
     assert ended.returncode == -signal.SIGKILL, ended.stderr
     run = tmp_path / "tiny-2"
     assert len(curve(run)) == 2
+    assert "halo" not in load_package(run / "model").config
     finished = list(train_events(TrainConfig(resume=run), pairs))[-1]
+    assert "halo" in load_package(run / "model").config
     assert finished.reason == "all steps done"
     assert curve(run) == curve(whole)
     expected, state = (

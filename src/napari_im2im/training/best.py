@@ -7,7 +7,12 @@ from typing import TYPE_CHECKING, Any
 
 from napari_im2im.errors import ConfigError
 from napari_im2im.events import NewBest
-from napari_im2im.training.runs.packaging import write_best
+from napari_im2im.training.runs.packaging import (
+    complete_best,
+    known_field,
+    measure_field,
+    write_best,
+)
 from napari_im2im.training.validation import lower_is_better
 
 if TYPE_CHECKING:
@@ -16,6 +21,7 @@ if TYPE_CHECKING:
     import numpy as np
     import torch
 
+    from napari_im2im.inference.tiling.receptive_field import ReceptiveField
     from napari_im2im.training.preparation import Preparation
     from napari_im2im.training.runs.folder import RunFolder
     from napari_im2im.training.validation import Evaluation
@@ -46,8 +52,23 @@ class BestModel:
         self._preparation, self._run = preparation, run
         self._monitor = preparation.config.effort.monitor
         self._score = math.inf
+        self._field: ReceptiveField | None = None
         self.metrics: dict[str, float] = {}
         self.waited = 0
+
+    def get_ready(self, network: torch.nn.Module, crop: np.ndarray) -> None:
+        """Measure what packages say of all weights alike, once in a run.
+
+        Parameters
+        ----------
+        network
+            On any device.
+        crop
+            A validation input ``(c, [z,] y, x)``, in its own units.
+        """
+        if self._run.writes and self._field is None:
+            known = known_field(self._run.package)
+            self._field = known or measure_field(self._preparation, network, crop)
 
     def score(self, evaluation: Evaluation, step: int) -> float:
         """Return what a validation counts, smaller if better.
@@ -95,9 +116,22 @@ class BestModel:
         self.metrics = {"validation_loss": evaluation.loss, **evaluation.metrics}
         package = self._run.package
         if self._run.writes:
-            write_best(package, self._preparation, network, crop, step, self.metrics)
+            assert self._field is not None, "get_ready comes first"
+            known = step, self.metrics, self._field
+            write_best(package, self._preparation, network, crop, *known)
         value = _values(evaluation, step)[self._monitor]
         return NewBest(step, self._monitor, value, package)
+
+    def complete(self, crop: np.ndarray) -> None:
+        """Measure the halo of the best model, if there is one.
+
+        Parameters
+        ----------
+        crop
+            As for `keep`.
+        """
+        if self._run.writes and self._run.package.exists():
+            complete_best(self._run.package, self._preparation, crop)
 
     def state_dict(self) -> dict[str, Any]:
         """Return what a checkpoint needs to go on."""

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import logging
 import math
 import time
+from dataclasses import replace
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from napari_im2im.errors import ConfigError, DataError
+from napari_im2im.errors import ConfigError, DataError, ModelError
 from napari_im2im.events import (
     Event,
     Message,
@@ -40,6 +42,8 @@ if TYPE_CHECKING:
     from napari_im2im.training.preparation import Preparation
     from napari_im2im.training.runs.folder import RunFolder
     from napari_im2im.training.validation import Evaluation
+
+_logger = logging.getLogger(__name__)
 
 _VALIDATIONS = 30
 """Most validations of a training that is too short for them to cost much."""
@@ -139,7 +143,11 @@ class Trainer:
             # Other processes aren't asked any more: they may have stopped elsewhere.
             if first_that_diverged(self.losses.fetch(alone=True)) is None:
                 self._save()
+            for message in self._complete():
+                _logger.warning(message.text)
             raise
+        yield replace(self._progress(), activity="Measuring how far the model looks")
+        yield from self._complete()
         yield self._finished()
 
     def _begin(self, started: float) -> Iterator[Event]:
@@ -256,8 +264,9 @@ class Trainer:
             yield from self._fetch_losses()
             if self.reason:
                 return
-        # What writes packages is loaded once, so it's no part of the cost.
+        # What is loaded or measured once is no part of the cost.
         import_module("bioimageio.spec")
+        self.best.get_ready(self.learner.kept, self.validator.crops[0].input)
         begun = time.monotonic()
         evaluation = self.validator.evaluate(self.learner.judged, self.loss)
         values = {
@@ -308,6 +317,13 @@ class Trainer:
         interval = math.ceil(max(regular, least))
         interval = self.fabric.broadcast(max(1, interval))
         self.next_validation = self.step + interval
+
+    def _complete(self) -> Iterator[Message]:
+        """Let the best model declare its halo; without, it is as good a model."""
+        try:
+            self.best.complete(self.validator.crops[0].input)
+        except ModelError as error:
+            yield Message(f"The model declares no halo. {error}", level="warning")
 
     def _finished(self) -> TrainingFinished:
         self.fabric.barrier()

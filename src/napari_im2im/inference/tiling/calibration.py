@@ -13,10 +13,10 @@ from napari_im2im.inference.sources import UnreadableChunkError
 from napari_im2im.inference.tiling.halo import measure_halo, measuring_pixels
 from napari_im2im.inference.tiling.receptive_field import (
     ReceptiveField,
-    Windows,
     measure_receptive_field,
 )
 from napari_im2im.inference.tiling.tiles import AxisTile
+from napari_im2im.inference.tiling.windows import Windows
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

@@ -20,7 +20,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from napari_im2im.inference.tiling.geometry import ModelGeometry
-    from napari_im2im.inference.tiling.receptive_field import ReceptiveField, Windows
+    from napari_im2im.inference.tiling.receptive_field import ReceptiveField
+    from napari_im2im.inference.tiling.windows import Windows
 
 _FARTHEST = {1: 4096, 2: 256, 3: 128}
 """Largest halo that is told from the whole radius, by the number of axes."""

@@ -8,27 +8,21 @@ trained weights really do.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from napari_im2im.inference.tiling.geometry import continue_by_reflection, window_shape
 from napari_im2im.models.tensors import FixedSize
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Callable, Mapping, Sequence
 
     from napari_im2im.inference.tiling.geometry import ModelGeometry
-    from napari_im2im.models.tensors import TensorSpec
-
-Network = Callable[[Sequence[np.ndarray]], Sequence[np.ndarray]]
-"""A network to measure: a `Runtime`, or any function of arrays."""
+    from napari_im2im.inference.tiling.windows import Windows
 
 _STRIDES = (1, 2, 4, 8, 16, 32, 64, 3, 6, 9, 12, 24, 5, 7, 10)
 _LONGEST = {1: 4096, 2: 1024, 3: 512}
-_WIDTH = {1: 1, 2: 32, 3: 16}
 _NOISE = 1e-5
 """Of the spread: differences between two positions that rounding explains."""
 _RESOLUTION = 1e-7
@@ -59,91 +53,19 @@ class ReceptiveField:
     reason: str = ""
 
 
-@dataclass(frozen=True)
-class Windows:
-    """Windows of pixels like those of real images, to run a network on.
+def measure_receptive_field(
+    windows: Windows, *, any_weights: bool = False
+) -> ReceptiveField:
+    """Measure the stride and the receptive field of a network.
 
     Parameters
     ----------
-    network
+    windows
         The network.
-    inputs, outputs
-        Its tensors.
-    geometry
-        How their sizes depend on each other.
-    samples
-        Preprocessed tensors to take the pixels from, one for each input; without
-        them they are normally distributed.
-    """
-
-    network: Network
-    inputs: Sequence[TensorSpec]
-    outputs: Sequence[TensorSpec]
-    geometry: ModelGeometry
-    samples: Sequence[np.ndarray] | None = None
-
-    def pixels(
-        self, sizes: Mapping[str, int], seed: int, *, flipped: bool = False
-    ) -> list[np.ndarray]:
-        """Return noisy pixels for each input, of flipped samples if asked for."""
-        generator = np.random.default_rng(seed)
-        arrays = []
-        for index, spec in enumerate(self.inputs):
-            shape = window_shape(spec, self.geometry.inputs[index], sizes)
-            noise = generator.standard_normal(shape, np.float32)
-            if self.samples is not None:
-                sample = np.asarray(self.samples[index], np.float32)
-                base = continue_by_reflection(sample, spec, shape)
-                base = np.flip(base) if flipped else base
-                noise = base + noise * max(float(sample.std()), 1e-3)
-            arrays.append(noise)
-        return arrays
-
-    def part(
-        self, arrays: Sequence[np.ndarray], axis: str, start: int, stop: int
-    ) -> list[np.ndarray]:
-        """Return ``[start, stop)`` of each input along an axis of the geometry."""
-        parts = []
-        for spec, scales, array in zip(
-            self.inputs, self.geometry.inputs, arrays, strict=True
-        ):
-            if axis in scales:
-                scale = scales[axis].scale
-                first, size = int(start * scale), scales[axis].size(stop - start)
-                key = [slice(None)] * array.ndim
-                key[spec.axis_names.index(axis)] = slice(first, first + size)
-                array = array[tuple(key)]
-            parts.append(np.ascontiguousarray(array))
-        return parts
-
-    def run(self, arrays: Sequence[np.ndarray]) -> list[np.ndarray]:
-        """Run the network; results are float64 and can't be confused with inputs."""
-        return [np.array(output, np.float64) for output in self.network(arrays)]
-
-    def along(self, differences: np.ndarray, output: int, axis: str) -> np.ndarray:
-        """Return the largest difference at each position along an axis."""
-        at = self.outputs[output].axis_names.index(axis)
-        others = tuple(i for i in range(differences.ndim) if i != at)
-        result: np.ndarray = np.abs(differences).max(axis=others)
-        return result
-
-    def tiled_outputs(self, axis: str) -> Iterator[int]:
-        """Yield the outputs that have an axis."""
-        for index, scales in enumerate(self.geometry.outputs):
-            if axis in scales:
-                yield index
-
-    def window(self, axis: str, size: int) -> dict[str, int]:
-        """Return a strip along an axis: narrow along the others."""
-        narrow = _WIDTH.get(len(self.geometry.axes), 16)
-        return {
-            other: self.geometry.smallest(other, size if other == axis else narrow)
-            for other in self.geometry.axes
-        }
-
-
-def measure_receptive_field(windows: Windows) -> ReceptiveField:
-    """Measure the stride and the receptive field of a network.
+    any_weights
+        Measure how far its layers reach whatever their weights are, not how far
+        results are seen to depend on pixels with the weights as they are. The network
+        must hand on NaN, as those of PyTorch do.
 
     Returns
     -------
@@ -157,7 +79,7 @@ def measure_receptive_field(windows: Windows) -> ReceptiveField:
     that the centre of the result moves with it. For the radius, everything on one
     side of a multiple of the stride is replaced: results differ up to the radius on
     the other side. Cuts elsewhere would reach up to a stride farther, but no tile
-    starts there.
+    starts there. With ``any_weights`` it is replaced by NaN, which nothing cancels.
     """
     strides: dict[str, int] = {}
     radii: dict[str, tuple[int, int]] = {}
@@ -165,7 +87,7 @@ def measure_receptive_field(windows: Windows) -> ReceptiveField:
         if axis in windows.geometry.untiled:
             strides[axis], radii[axis] = 1, (0, 0)
             continue
-        stride, radius, reason = _measure_axis(windows, axis)
+        stride, radius, reason = _measure_axis(windows, axis, any_weights)
         strides[axis], radii[axis] = stride, radius
         if reason:
             return ReceptiveField(
@@ -175,34 +97,6 @@ def measure_receptive_field(windows: Windows) -> ReceptiveField:
                 reason=reason,
             )
     return ReceptiveField(strides, radii)
-
-
-def update_receptive_field(windows: Windows, known: ReceptiveField) -> ReceptiveField:
-    """Return a receptive field that holds for the weights as they are now, too.
-
-    A network that has learned more looks farther, but along the same axes alike and
-    with the same stride: only the radius is measured, once for axes of one radius.
-
-    Parameters
-    ----------
-    windows
-        The network.
-    known
-        What was measured on it before.
-    """
-    if not known.exact:
-        return known
-    radii = dict(known.radius)
-    for axes in alike_axes(windows.geometry, known):
-        axis = axes[-1]
-        size = windows.geometry.smallest(axis, 3 * max(known.radius[axis]))
-        radius = _radius(windows, axis, size, known.stride[axis])
-        if radius is None:
-            return measure_receptive_field(windows)
-        before, after = known.radius[axis]
-        farthest = max(before, radius[0]), max(after, radius[1])
-        radii |= dict.fromkeys(axes, farthest)
-    return ReceptiveField(known.stride, radii)
 
 
 def alike_axes(geometry: ModelGeometry, field: ReceptiveField) -> list[list[str]]:
@@ -215,20 +109,23 @@ def alike_axes(geometry: ModelGeometry, field: ReceptiveField) -> list[list[str]
     return list(groups.values())
 
 
-def _measure_axis(windows: Windows, axis: str) -> tuple[int, tuple[int, int], str]:
+def _measure_axis(
+    windows: Windows, axis: str, any_weights: bool
+) -> tuple[int, tuple[int, int], str]:
     geometry = windows.geometry
     fixed = isinstance(geometry.rules[axis], FixedSize)
     longest = _LONGEST.get(len(geometry.axes), 512)
+    measure_radius = _reach if any_weights else _radius
     size = geometry.smallest(axis, 256)
     while True:
         stride = _stride(windows, axis, size)
-        radius = _radius(windows, axis, size, stride or 1)
+        radius = measure_radius(windows, axis, size, stride or 1)
         if stride is not None and radius is not None:
             return stride, radius, ""
         if fixed or size >= longest:
             break
         size = geometry.smallest(axis, 2 * size)
-    if stride is not None:
+    if stride is not None and not any_weights:
         # Some kernels spread rounding over the whole image; that isn't dependence.
         radius = _radius(windows, axis, size, stride, strict=False)
         if radius is not None:
@@ -304,6 +201,48 @@ def _radius(
     sizes = windows.window(axis, size)
     pixels, others = windows.pixels(sizes, 1), windows.pixels(sizes, 2, flipped=True)
     whole = windows.run(pixels)
+    limits = [_visible(output, strict=strict) for output in whole]
+
+    def depends(result: Sequence[np.ndarray], index: int) -> np.ndarray:
+        differences = result[index] - whole[index]
+        seen: np.ndarray = windows.along(differences, index, axis) > limits[index]
+        return seen
+
+    return _spoiled_by_others(windows, axis, size, stride, (pixels, others), depends)
+
+
+def _reach(
+    windows: Windows, axis: str, size: int, stride: int
+) -> tuple[int, int] | None:
+    """Return how far the layers reach before and after, or None."""
+    pixels = windows.pixels(windows.window(axis, size), 1)
+    others = [np.full_like(array, np.nan) for array in pixels]
+
+    def depends(result: Sequence[np.ndarray], index: int) -> np.ndarray:
+        spread: np.ndarray = np.isnan(windows.along(result[index], index, axis))
+        return spread
+
+    return _spoiled_by_others(windows, axis, size, stride, (pixels, others), depends)
+
+
+def _spoiled_by_others(
+    windows: Windows,
+    axis: str,
+    size: int,
+    stride: int,
+    both: tuple[Sequence[np.ndarray], Sequence[np.ndarray]],
+    depends: Callable[[Sequence[np.ndarray], int], np.ndarray],
+) -> tuple[int, int] | None:
+    """Return how far results differ beyond a cut behind which pixels are others.
+
+    Parameters
+    ----------
+    both
+        A window, and the pixels that replace a part of it.
+    depends
+        Tells from a result which positions of which output differ, along the axis.
+    """
+    pixels, others = both
     before = after = 0
     cut = size // 2 // stride * stride
     for replaced_after in (True, False):
@@ -314,15 +253,14 @@ def _radius(
         result = windows.run(changed)
         for index in windows.tiled_outputs(axis):
             scale = windows.geometry.outputs[index][axis]
-            differences = windows.along(result[index] - whole[index], index, axis)
-            limit = _visible(whole[index], strict=strict)
-            (seen,) = (differences > limit).nonzero()
+            differs = depends(result, index)
+            (seen,) = differs.nonzero()
             if not seen.size:
                 continue
             if replaced_after and seen[0] > 0:
                 centre = math.floor((seen[0] - scale.offset / 2) / scale.scale)
                 after = max(after, cut - centre)
-            elif not replaced_after and seen[-1] < len(differences) - 1:
+            elif not replaced_after and seen[-1] < len(differs) - 1:
                 centre = math.ceil((seen[-1] - scale.offset / 2) / scale.scale)
                 before = max(before, centre - cut + math.ceil(1 / scale.scale))
             else:

@@ -12,12 +12,9 @@ from napari_im2im.inference.config import PredictConfig
 from napari_im2im.inference.tiling.calibration import field_as_data, field_from_data
 from napari_im2im.inference.tiling.geometry import model_geometry
 from napari_im2im.inference.tiling.halo import measure_halo
-from napari_im2im.inference.tiling.receptive_field import (
-    Windows,
-    measure_receptive_field,
-    update_receptive_field,
-)
+from napari_im2im.inference.tiling.receptive_field import measure_receptive_field
 from napari_im2im.inference.tiling.tiles import reflected_positions
+from napari_im2im.inference.tiling.windows import Windows
 from napari_im2im.models.content import (
     NETWORKS,
     PackageContent,
@@ -43,6 +40,34 @@ _TEST_SIZE = {"z": 32, "y": 128, "x": 128}
 """Largest test tensor, so that packages stay small."""
 
 
+def known_field(folder: Path) -> ReceptiveField | None:
+    """Return the receptive field that the package of a run declares, if there is one.
+
+    It is that of the layers, so it holds for all weights of the run.
+    """
+    if not folder.exists():
+        return None
+    return field_from_data(load_package(folder).config["receptive_field"])
+
+
+def measure_field(
+    preparation: Preparation, network: torch.nn.Module, crop: np.ndarray
+) -> ReceptiveField:
+    """Measure how far the layers of a network reach, whatever it learns.
+
+    Parameters
+    ----------
+    preparation
+        What the training is made of.
+    network
+        On any device.
+    crop
+        A validation input ``(c, [z,] y, x)``, in its own units.
+    """
+    windows = _windows(preparation, _tested(network), crop)
+    return measure_receptive_field(windows, any_weights=True)
+
+
 def write_best(
     folder: Path,
     preparation: Preparation,
@@ -50,8 +75,12 @@ def write_best(
     crop: np.ndarray,
     step: int,
     metrics: Mapping[str, float],
+    field: ReceptiveField,
 ) -> Path:
     """Write the package of a network; the one before is replaced when it is complete.
+
+    It declares no halo yet, which depends on the weights and takes long to measure:
+    prediction takes the whole receptive field.
 
     Parameters
     ----------
@@ -67,23 +96,51 @@ def write_best(
         Steps that the network has learned.
     metrics
         What validation measured, for the documentation.
+    field
+        What `measure_field` returned.
 
     Raises
     ------
     ModelError
         If it can't be written.
     """
-    known = _known_field(folder)
-    content = _content(preparation, network, crop, step, metrics, known)
+    content = _content(preparation, _tested(network), crop, step, metrics, field)
     return write_package(folder, content)
 
 
-def _known_field(folder: Path) -> ReceptiveField | None:
-    """Return what was measured on the network for the best before."""
-    if not folder.exists():
-        return None
-    measured = load_package(folder).config.get("receptive_field")
-    return field_from_data(measured) if measured else None
+def complete_best(folder: Path, preparation: Preparation, crop: np.ndarray) -> None:
+    """Let a package declare its halo, if it doesn't yet.
+
+    Parameters
+    ----------
+    folder
+        Of the package that `write_best` has written.
+    preparation, crop
+        As for `write_best`.
+
+    Raises
+    ------
+    ModelError
+        If it can't be read or written; the package stays as it is.
+    """
+    package = load_package(folder)
+    config = package.config
+    if "halo" in config:
+        return
+    network = _tested(preparation.network)
+    weights = package.weights["pytorch_state_dict"]
+    path = package.file(weights.source, weights.sha256)
+    network.load_state_dict(torch.load(path, weights_only=True))
+    field = field_from_data(config["receptive_field"])
+    windows = _windows(preparation, network, crop)
+    halo = measure_halo(windows, field, PredictConfig().tolerance)
+    known = config["steps"], config["metrics"], field
+    write_package(folder, _content(preparation, network, crop, *known, halo))
+
+
+def _tested(network: torch.nn.Module) -> torch.nn.Module:
+    """Return a network where and as users will run it: on the CPU, in 32 bits."""
+    return copy.deepcopy(network).to("cpu").eval()
 
 
 def _content(
@@ -92,17 +149,15 @@ def _content(
     crop: np.ndarray,
     step: int,
     metrics: Mapping[str, float],
-    known: ReceptiveField | None,
+    field: ReceptiveField,
+    halo: Mapping[str, int] | None = None,
 ) -> PackageContent:
     layout, config = preparation.layout, preparation.config
-    # Tested where and as users will run it: on the CPU, in 32 bits.
-    cpu_network = copy.deepcopy(network).to("cpu").eval()
-    field, halo = _measure_tiling(preparation, cpu_network, crop, known)
-    source, target = _specs(preparation, halo)
+    source, target = _specs(preparation, halo or {})
     test_input = _test_input(crop, source.axes[2:])
     task = preparation.task
     test_output = task.postprocess(
-        _run(cpu_network, _normalized(test_input, preparation))
+        _run(network, _normalized(test_input, preparation))
     ).numpy()
     images = preparation.split.training_images
     start = preparation.start
@@ -112,7 +167,7 @@ def _content(
         text=f"{task.summary(', '.join(layout.input_channels))} "
         f"({'3D' if layout.spatial_axes[0] == 'z' else '2D'}). Trained on {images} "
         f"image{'s' if images > 1 else ''}{origin} with napari-im2im.",
-        network=cpu_network,
+        network=network,
         network_name=preparation.plan.name,
         network_kwargs=preparation.plan.kwargs,
         network_source=_source(preparation),
@@ -127,6 +182,7 @@ def _content(
             "training": config.model_dump(mode="json"),
             "parent": start.parent if start else None,
             "receptive_field": field_as_data(field),
+            "halo": halo,
             "channels_from_z": sorted(layout.folded),
             "patch": preparation.patch,
             "steps": step,
@@ -162,27 +218,18 @@ def _specs(
     )
 
 
-def _measure_tiling(
-    preparation: Preparation,
-    network: torch.nn.Module,
-    crop: np.ndarray,
-    known: ReceptiveField | None,
-) -> tuple[ReceptiveField, dict[str, int]]:
-    """Measure, with the weights as they are, how far a result depends on pixels."""
+def _windows(
+    preparation: Preparation, network: torch.nn.Module, crop: np.ndarray
+) -> Windows:
+    """Return pixels like those of the images, to see how far results depend on them."""
 
     def run(inputs: Sequence[np.ndarray]) -> list[np.ndarray]:
         return [_run(network, torch.from_numpy(inputs[0])).numpy()]
 
-    specs = _specs(preparation, {})
+    source, target = _specs(preparation, {})
     sample = _normalized(crop[None], preparation).numpy()
-    windows = Windows(
-        run, specs[:1], specs[1:], model_geometry(specs[:1], specs[1:]), [sample]
-    )
-    if known is None:
-        field = measure_receptive_field(windows)
-    else:
-        field = update_receptive_field(windows, known)
-    return field, measure_halo(windows, field, PredictConfig().tolerance)
+    geometry = model_geometry([source], [target])
+    return Windows(run, [source], [target], geometry, [sample])
 
 
 def _normalized(image: np.ndarray, preparation: Preparation) -> torch.Tensor:
