@@ -127,6 +127,24 @@ def test_a_training_can_go_on_after_its_window_was_closed(
     assert load_settings()["running"]["folder"] == str(job.folder)
 
 
+def test_closing_the_panel_ends_a_training_that_can_go_on(
+    make_napari_viewer, qtbot, fake_training
+):
+    job = fake_training(steps=500, wait=0.05)
+    window = make_napari_viewer(show=True)
+    for name in ("phase", "DAPI"):
+        window.add_image(np.random.default_rng(0).random((64, 64)), name=name)
+    train = open_dock(window, "Train")
+    qtbot.waitUntil(lambda: train._placed)
+    train.refresh()
+    train.run()
+    qtbot.waitUntil(lambda: "running" in load_settings())
+    frame_of(train).destroyOnClose()
+    qtbot.waitUntil(lambda: job.closed, timeout=10_000)
+    qtbot.wait(100)
+    assert load_settings()["running"]["folder"] == str(job.folder)
+
+
 def test_the_sample_opens_from_the_menu(window):
     window.open_sample(PLUGIN, "virtual_staining")
     assert [layer.name for layer in window.layers] == ["phase", "DAPI", "MAP2", "NFH"]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from qtpy.QtCore import QSize, Qt, QTimer
+from qtpy.QtCore import QEvent, QSize, Qt, QTimer
 from qtpy.QtWidgets import (
     QFrame,
     QGridLayout,
@@ -109,6 +109,13 @@ class Dock(QWidget):  # type: ignore[misc]
             # Once the window has placed it.
             QTimer.singleShot(0, self._come_forward)
 
+    def changeEvent(self, event: QEvent | None) -> None:
+        """End the job with its panel; nobody could stop it any more."""
+        super().changeEvent(event)
+        removed = event is not None and event.type() == QEvent.Type.ParentChange
+        if removed and self._placed and self.parent() is None and self.job is not None:
+            self.job.close()
+
     def _come_forward(self) -> None:
         if not self._placed:
             join_others(self, Dock)
@@ -172,6 +179,11 @@ class Dock(QWidget):  # type: ignore[misc]
         self.job_row.set_running(False)
         on_end(end)
         self.refresh()
+
+    def tell_end(self, end: str) -> None:
+        """Replace the progress of a job that wasn't finished."""
+        if end != "finished":
+            self.job_row.show_status("Stopped." if end == "stopped" else "")
 
     def _look(
         self,

@@ -78,7 +78,7 @@ class Job(QObject):  # type: ignore[misc]
         Emitted with a sentence where the job ended with an error.
     ended
         Emitted at the very end with ``"finished"``, ``"stopped"``, ``"failed"``, or
-        ``"closed"`` where napari ended the job to close its window.
+        ``"closed"`` where the job ended with its window or panel.
     """
 
     event = Signal(object)
@@ -109,6 +109,11 @@ class Job(QObject):  # type: ignore[misc]
     def stop(self) -> None:
         """Ask the job to end after its current step."""
         self._end = "stopped"
+        self._worker.quit()
+
+    def close(self) -> None:
+        """End the job as the closing of its window does: it may go on another time."""
+        self._end = "closed"
         self._worker.quit()
 
     def _hear(self, event: object) -> None:
