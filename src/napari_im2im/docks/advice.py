@@ -31,12 +31,18 @@ class Fix:
 class Advice:
     """A sentence before a job.
 
-    ``stop`` keeps the job from starting; ``warning`` and ``info`` don't.
+    ``stop`` keeps the job from starting, ``wait`` until something is found out;
+    ``warning`` and ``info`` don't.
     """
 
     text: str
-    level: Literal["info", "warning", "stop"] = "info"
+    level: Literal["info", "warning", "stop", "wait"] = "info"
     fixes: tuple[Fix, ...] = ()
+
+    @property
+    def holds(self) -> bool:
+        """Whether the job can't be started."""
+        return self.level in ("stop", "wait")
 
 
 def advise_pair(
@@ -261,5 +267,5 @@ def describe_duration(seconds: float) -> str:
 
 def first_to_fix(advice: Sequence[Advice]) -> list[Advice]:
     """Return the first thing that stops the job, or everything worth knowing."""
-    stops = [one for one in advice if one.level == "stop"]
+    stops = [one for one in advice if one.holds]
     return stops[:1] or list(advice)

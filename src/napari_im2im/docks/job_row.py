@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from napari_im2im.docks.advice import Advice, Fix
 
-_PREFIX = {"info": "", "warning": "Note: ", "stop": "First: "}
+_PREFIX = {"info": "", "warning": "Note: ", "stop": "First: ", "wait": ""}
 
 
 class SentenceRow(QWidget):  # type: ignore[misc]
@@ -131,7 +131,7 @@ class JobRow(QWidget):  # type: ignore[misc]
             row = SentenceRow(one)
             row.fixed.connect(self.fixed)
             self._sentences.addWidget(row)
-        self.run_button.setEnabled(all(one.level != "stop" for one in shown))
+        self.run_button.setEnabled(not any(one.holds for one in shown))
 
     def add_note(self, text: str) -> QLabel:
         """Add a line that stays until the next job starts; return it."""
@@ -147,6 +147,7 @@ class JobRow(QWidget):  # type: ignore[misc]
         """Swap the primary button for Stop and the progress, or back."""
         if running:
             self.clear_notes()
+            self.show_status("")
             self._shown = None
             _clear(self._sentences)
             self.bar.setRange(0, 0)

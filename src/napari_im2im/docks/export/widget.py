@@ -180,7 +180,7 @@ class ExportWidget(Dock):
             architecture="auto" if self.source.isChecked() else "library",
         )
         self.checks.clear()
-        self._start(partial(_export, config), self._hear, lambda _: None)
+        self._start(partial(_export, config), self._hear, self.tell_end)
         self.job_row.show_status("Checking …")
 
     def _hear(self, event: Event) -> None:

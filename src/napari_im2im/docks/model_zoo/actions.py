@@ -148,4 +148,5 @@ class ModelActions(QWidget):  # type: ignore[misc]
                 case PackageTested():
                     row.show_status(event.verdict)
 
-        self._start(partial(run_test, str(entry.folder)), hear, lambda _: None)
+        self._start(partial(run_test, str(entry.folder)), hear, self._dock.tell_end)
+        row.show_status("Loading the model …")

@@ -58,7 +58,10 @@ class ModelDetail(QWidget):  # type: ignore[misc]
             return
         lines = [entry.summary.text] if entry.summary.text else []
         lines += [entry.compatibility.sentence] if entry.compatibility else []
-        lines += [f"The selected layer: {fit.sentence}"] if fit else []
+        if fit is not None:
+            said = fit.obstacles or fit.notes
+            more = f"The selected layer: {fit.sentence}"
+            lines.append(more if said else "The selected layer fits.")
         lines += [f"{name}: {text}" for name, text in describe_entry(entry, scores)]
         self.facts.setText("\n".join(lines))
 

@@ -49,6 +49,7 @@ if TYPE_CHECKING:
     import napari
     from qtpy.QtGui import QDragEnterEvent, QDropEvent, QShowEvent
 
+    from napari_im2im.images.image import Image
     from napari_im2im.zoo.catalogue import Entry
     from napari_im2im.zoo.sources import Source
 
@@ -153,8 +154,7 @@ class ModelZooWidget(Dock):
         shown = [
             entry
             for entry in self.catalogue.entries.values()
-            if self.search.matches(entry)
-            and (image is None or check_fits(entry.summary.inputs, image).fits)
+            if self.search.matches(entry) and (image is None or _fits(entry, image))
         ]
         self.entries.show(sorted(shown, key=lambda entry: entry.title.casefold()))
         if self.view.choose(chosen):
@@ -269,7 +269,7 @@ class ModelZooWidget(Dock):
 
     def _get(self, make: Callable[[], Any]) -> None:
         if not self.running:
-            self._start(make, self._hear_download, lambda _: None)
+            self._start(make, self._hear_download, self.tell_end)
 
     def _hear_download(self, event: Event) -> None:
         match event:
@@ -317,6 +317,12 @@ class ModelZooWidget(Dock):
         """Look again for models that were trained in the meantime."""
         super().showEvent(event)
         self.catalogue.look_again()
+
+
+def _fits(entry: Entry, image: Image) -> bool:
+    """Return whether a model reads an image; without a description it doesn't."""
+    inputs = entry.summary.inputs
+    return bool(inputs) and check_fits(inputs, image).fits
 
 
 def _advise(entry: Entry | None, nothing_shown: bool) -> Advice:

@@ -206,7 +206,7 @@ class PredictWidget(Dock):
         except Im2ImError as error:
             self.job_row.show_advice([Advice(str(error), "stop")])
             return
-        if not any(one.level == "stop" for one in advice):
+        if not any(one.holds for one in advice):
             pace = load_settings().get("pace", {}).get(config.model)
             name = self.model_picker.model_name
             advice = [describe_prediction(images[0], config, name, pace), *advice]
