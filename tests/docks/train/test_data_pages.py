@@ -2,6 +2,9 @@ import numpy as np
 import pytest
 import tifffile
 import zarr
+from qtpy.QtCore import QMimeData, QPointF, Qt, QUrl
+from qtpy.QtGui import QDropEvent
+from qtpy.QtWidgets import QPushButton
 
 from napari_im2im.docks.train.pair_table import PairTable, thumbnail
 from napari_im2im.docks.train.widget import TrainWidget
@@ -105,6 +108,33 @@ def test_a_folder_that_says_nothing_keeps_from_training(
     choose(tmp_path)
     assert f"The folder {tmp_path} holds no images" in sentences(dock)[0]
     assert not dock.job_row.run_button.isEnabled()
+
+
+def test_a_folder_can_be_dropped(dock, choose, folder, tmp_path, qtbot):
+    page = choose(tmp_path)
+    data = QMimeData()
+    data.setUrls([QUrl.fromLocalFile(str(folder))])
+    event = QDropEvent(
+        QPointF(5, 5),
+        Qt.DropAction.CopyAction,
+        data,
+        Qt.MouseButton.LeftButton,
+        Qt.KeyboardModifier.NoModifier,
+    )
+    page.folder.line.dropEvent(event)
+    assert page.folder.text == str(folder)
+    qtbot.waitUntil(lambda: bool(page.rows))
+
+
+def test_names_that_say_nothing_lead_to_patterns(dock, choose, tmp_path, qtbot):
+    for name in ("one", "other"):
+        (tmp_path / f"{name}.tif").touch()
+    choose(tmp_path)
+    (button,) = (
+        b for b in dock.job_row.findChildren(QPushButton) if b.text() == "Name patterns"
+    )
+    button.click()
+    assert dock.form.page is dock.form.patterns
 
 
 def test_parts_of_a_folder_are_shown(dock, choose, tmp_path, sentences):

@@ -71,7 +71,7 @@ def test_what_goes_on_from_a_model_is_said(dock, qtbot, sentences, model):
     start(dock, qtbot)
     said = " ".join(sentences(dock))
     assert "Goes on from Tiny network." in said
-    assert "Its last layer is new: the target has 1 channels, not 2." in said
+    assert "Its last layer is new: the target has 1 channel, not 2." in said
     config = dock.form.config()
     assert config.start_from == model
     assert dock.job_row.run_button.isEnabled()

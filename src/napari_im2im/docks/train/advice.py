@@ -187,6 +187,6 @@ def advise_cost_map(cost_map: Image | None) -> list[Advice]:
 
 def suggest_name(source: str, target: str = "", *, task: TaskName = "image") -> str:
     """Return a name for a run, e.g. ``phase-to-DAPI`` or ``phase-denoised``."""
-    words = [re.sub(r"[^\w]+", "-", part).strip("-")[:24] for part in (source, target)]
+    words = [re.sub(r"[^\w]+", "-", part).strip("-_")[:24] for part in (source, target)]
     name = "-to-".join(word for word in words if word) or "model"
     return f"{name}-{_ENDINGS[task]}" if task in _ENDINGS else name

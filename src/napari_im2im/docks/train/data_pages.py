@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from qtpy.QtCore import Signal
 from qtpy.QtWidgets import QComboBox, QSizePolicy, QWidget
 
-from napari_im2im.docks.advice import Advice
+from napari_im2im.docks.advice import Advice, Fix
 from napari_im2im.docks.dock import Form
 from napari_im2im.docks.job import Job
 from napari_im2im.docks.train.channel_row import ChannelRow
@@ -146,14 +146,18 @@ class DataPage(QWidget):  # type: ignore[misc]
         self._looks[number] = job
         job.start()
 
+    def _ways_out(self) -> tuple[Fix, ...]:
+        """Return what to do where nothing was found."""
+        return ()
+
     def advice(self, config: DataConfig) -> list[Advice]:
         """Say what was found and how it will be split, or what to fix first."""
         if not self.files():
             return [Advice(self._missing, "stop")]
         if self.found is None:
-            return [Advice("Looking at the files …", "stop")]
+            return [Advice("Looking at the files …", "wait")]
         if self.found.table is None:
-            return [Advice(self.found.problem, "stop")]
+            return [Advice(self.found.problem, "stop", self._ways_out())]
         if any(row.channels == [] for _, row in self._rows()):
             return [Advice(_UNCHOSEN, "stop")]
         if self._two_sets:
@@ -211,6 +215,10 @@ class FolderPage(DataPage):
         """Return the name of the folder."""
         names = [str(self.boxes[r].currentData() or "") for r in ("input", "target")]
         return names if all(names) else [Path(self.folder.text).stem, ""]
+
+    def _ways_out(self) -> tuple[Fix, ...]:
+        there = Path(self.folder.text).expanduser().is_dir()
+        return (Fix("Name patterns", "patterns"),) if there else ()
 
     def _choose_folder(self) -> None:
         self._fill(())

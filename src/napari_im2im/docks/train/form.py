@@ -128,6 +128,10 @@ class TrainForm(QWidget):  # type: ignore[misc]
         """Whether to learn from files instead of layers."""
         return self.page is not None
 
+    def reads(self, role: str) -> bool:
+        """Whether the layers of a row are learned from."""
+        return role in self._roles and not self.from_files
+
     @property
     def page(self) -> DataPage | None:
         """Where files are named, None where layers are learned from."""
@@ -284,6 +288,9 @@ class TrainForm(QWidget):  # type: ignore[misc]
         elif fix.action == "patch":
             patch = self.config().patch or {}
             self.options.set_value("patch", {**patch, **fix.value})
+        elif fix.action == "patterns":
+            self.origin.setCurrentText(_FILES)
+            self.patterns.fields["input"].line.setFocus()
         elif fix.action == "task":
             self.task.set_task(fix.value)
         elif fix.action == "trust":

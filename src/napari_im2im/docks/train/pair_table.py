@@ -23,6 +23,9 @@ from qtpy.QtWidgets import (
 if TYPE_CHECKING:
     from collections.abc import Generator, Sequence
 
+    from qtpy.QtCore import QMimeData
+    from qtpy.QtGui import QDragEnterEvent, QDropEvent
+
     from napari_im2im.images.folders.tables import TableRow
 
 THUMBNAIL = 36
@@ -54,7 +57,7 @@ class FilesField(QWidget):  # type: ignore[misc]
 
     def __init__(self, name: str, hint: str = "folder, or *_phase.tif") -> None:
         super().__init__()
-        self.line = QLineEdit()
+        self.line = _FilesLine()
         self.line.setPlaceholderText(hint)
         self.line.setAccessibleName(f"{name} files")
         self.line.editingFinished.connect(self.changed)
@@ -83,6 +86,31 @@ class FilesField(QWidget):  # type: ignore[misc]
         if folder := QFileDialog.getExistingDirectory(self, "Choose a folder", start):
             self.line.setText(folder)
             self.changed.emit()
+
+
+class _FilesLine(QLineEdit):  # type: ignore[misc]
+    """A line on which a folder or a file may be dropped."""
+
+    def dragEnterEvent(self, event: QDragEnterEvent | None) -> None:
+        if event is not None and _dropped(event.mimeData()):
+            event.acceptProposedAction()
+        else:
+            super().dragEnterEvent(event)
+
+    def dropEvent(self, event: QDropEvent | None) -> None:
+        path = _dropped(event.mimeData()) if event is not None else ""
+        if event is None or not path:
+            super().dropEvent(event)
+            return
+        event.acceptProposedAction()
+        self.setText(path)
+        self.editingFinished.emit()
+
+
+def _dropped(data: QMimeData | None) -> str:
+    """Return the path of the first file or folder that is dropped."""
+    urls = data.urls() if data is not None else []
+    return next((url.toLocalFile() for url in urls if url.isLocalFile()), "")
 
 
 class PairTable(QTableWidget):  # type: ignore[misc]

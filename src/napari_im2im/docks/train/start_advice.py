@@ -82,15 +82,20 @@ def advise_start(
     given = _channels(source, config.data.input_channels, axes)
     wanted = _channels(target, config.data.target_channels, axes)
     if reads and given and reads != given:
-        parts.append(f"Its first layer is adapted to {given} channels, not {reads}.")
+        count = _counted(given)
+        parts.append(f"Its first layer is adapted to {count}, not {reads}.")
     new = why_new_head(package, config)
     if config.task == "image" and returns and wanted and returns != wanted:
-        new = f"the target has {wanted} channels, not {returns}"
+        new = f"the target has {_counted(wanted)}, not {returns}"
     if new:
         parts.append(f"Its last layer is new: {new}.")
     if config.freeze or config.freeze_depth:
         parts.append("Some of its layers stay as they are.")
     return [Advice(" ".join(parts))]
+
+
+def _counted(channels: int) -> str:
+    return f"{channels} channel{'s' if channels != 1 else ''}"
 
 
 def _count(package: ModelPackage, side: str) -> int | None:

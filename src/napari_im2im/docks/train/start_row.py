@@ -131,7 +131,7 @@ class StartRow(QWidget):  # type: ignore[misc]
         if self._failure:
             return [Advice(self._failure, "stop")]
         if self._facts is None:
-            return [Advice(f"Reading {self.box.currentText()} …", "stop")]
+            return [Advice(f"Reading {self.box.currentText()} …", "wait")]
         return advise_start(self._facts, config, source, target)
 
     def ask_for_trust(self, code: Code) -> None:
