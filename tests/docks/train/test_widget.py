@@ -189,6 +189,10 @@ def test_a_training_that_was_cut_off_goes_on(
     folder = tmp_path / "runs" / "bf-to-dapi"
     (folder / "checkpoints").mkdir(parents=True)
     (folder / "checkpoints" / "last.ckpt").touch()
+    job.folder.mkdir(parents=True)
+    rows = "step,train_loss,validation_loss\n-20,0.9,0.8\n-10,0.7,\n"
+    (job.folder / "metrics.csv").write_text(rows)
+    (job.folder / "model").mkdir()
     run_ = {"folder": str(folder), "input": ["phase"], "target": ["DAPI"]}
     remember(running=run_)
     dock = open_train()
@@ -197,6 +201,7 @@ def test_a_training_that_was_cut_off_goes_on(
     qtbot.waitUntil(lambda: not dock.running, timeout=10_000)
     assert job.config.resume == folder
     assert not dock.resume.isVisibleTo(dock)
+    assert dock.view.plot._canvas.train[:2] == [(-20, 0.9), (-10, 0.7)]
 
 
 def test_a_running_training_is_remembered_until_it_ends(

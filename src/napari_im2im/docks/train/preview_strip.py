@@ -97,7 +97,8 @@ class PreviewStrip(QWidget):  # type: ignore[misc]
         source, target, prediction = self._arrays
         channel = max(self.channel.currentIndex(), 0)
         truth, guess = plane(target, channel), plane(prediction, channel)
-        first = plane(source, len(source) // 2)
+        matching = len(source) == len(target)
+        first = plane(source, channel if matching else len(source) // 2)
         part = _part(truth)
         first, truth, guess = (_cut(pixels, part) for pixels in (first, truth, guess))
         if self._labels:

@@ -35,7 +35,8 @@ class ResumeOffer(QWidget):  # type: ignore[misc]
         folder = Path(run["folder"])
         if not (folder / "checkpoints" / "last.ckpt").exists():
             return
-        layers = " and ".join(" + ".join(run[role]) for role in ("input", "target"))
+        chosen = [run[role] for role in ("input", "target") if run[role]]
+        layers = " and ".join(" + ".join(names) for names in chosen)
         text = f"Resume {folder.name}? It was cut off."
         if run["input"]:
             text += f" Choose {layers} below first."

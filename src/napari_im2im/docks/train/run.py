@@ -158,7 +158,21 @@ class TrainingView(QWidget):  # type: ignore[misc]
         if event.device == "cpu":
             self._row.add_note("No GPU found: training runs on the CPU.")
         self._clock.start()
+        self._recall(event.run_folder)
         self.started.emit(event.run_folder)
+
+    def _recall(self, run_folder: Path) -> None:
+        """Show what a training had reached that goes on; a new one has nothing."""
+        from napari_im2im.training.runs.charts import read_metrics
+
+        if (run_folder / "metrics.csv").exists():
+            columns = read_metrics(run_folder / "metrics.csv")
+            names = ("step", "train_loss", "validation_loss")
+            for step, *losses in zip(*(columns.get(n, ()) for n in names), strict=True):
+                self.plot.add(int(step), *losses)
+        if (run_folder / "model").exists():
+            self._package = run_folder / "model"
+            self.try_button.show()
 
     def _tell(self, text: str, level: str = "info") -> None:
         """Add a detail, or a note that stays beside the button."""

@@ -134,7 +134,7 @@ class TrainWidget(Dock):
     def _remember_run(self, folder: Path) -> None:
         """Remember what runs, so that it can go on after a crash."""
         names = {
-            role: [layer.name for layer in row.layers if not self.form.from_files]
+            role: [layer.name for layer in row.layers if self.form.reads(role)]
             for role, row in self.form.rows.items()
         }
         remember(running={"folder": str(folder), **names})
