@@ -260,7 +260,7 @@ def test_a_patch_that_the_network_does_not_take_is_refused(config):
 def test_files_that_do_not_pair_are_named(config, folder):
     (folder / "B_GT.tif").unlink()
     data = {"inputs": [f"{folder}/*_IM.tif"], "targets": [f"{folder}/*_GT.tif"]}
-    refused(config(data=data), r"1 files have no partner: B_IM\.tif")
+    refused(config(data=data), r"1 file has no partner: B_IM\.tif")
 
 
 def test_an_empty_folder_is_refused(config, tmp_path):
