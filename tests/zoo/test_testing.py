@@ -11,8 +11,10 @@ import torch
 import yaml
 
 from napari_im2im.errors import ModelError
+from napari_im2im.events import Progress
 from napari_im2im.models.archive import sha256_of
 from napari_im2im.models.package import load_package
+from napari_im2im.models.runtimes import load_runtime
 from napari_im2im.models.writing import write_package
 from napari_im2im.zoo.comparison import Tolerance, compare
 from napari_im2im.zoo.testing import (
@@ -131,10 +133,24 @@ def test_formats_can_be_chosen(model: Path) -> None:
         list(reproduction_events(load_package(model), formats=["keras_v3"]))
 
 
-def test_closing_stops_the_test(model: Path) -> None:
+def test_closing_stops_the_test_and_frees_the_runtime(
+    model: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    opened, closed = [], []
+
+    def load(*args: Any, **options: Any) -> Any:
+        runtime = load_runtime(*args, **options)
+        opened.append(runtime)
+        monkeypatch.setattr(runtime, "close", lambda: closed.append(runtime))
+        return runtime
+
+    monkeypatch.setattr("napari_im2im.zoo.testing.load_runtime", load)
     events = reproduction_events(load_package(model))
-    next(events)
+    next(event for event in events if isinstance(event, Progress))
+    assert not closed
     events.close()
+    assert len(opened) == 1
+    assert closed == opened
 
 
 def test_damaged_weights_are_said_and_not_run(model: Path) -> None:
