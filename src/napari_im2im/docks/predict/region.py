@@ -10,6 +10,8 @@ from qtpy.QtCore import Signal
 from qtpy.QtWidgets import QComboBox, QSizePolicy
 from skimage.draw import polygon2mask
 
+from napari_im2im.docks.layers import full_resolution
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
@@ -74,7 +76,7 @@ def visible_region(
     viewer: napari.Viewer, layer: Layer, axes: Sequence[str], whole: Sequence[str]
 ) -> Region:
     """Return the part of a layer that the canvas shows."""
-    shape = _shape(layer)
+    shape = full_resolution(layer).shape
     corners = np.asarray(layer.corner_pixels, float)
     if layer.multiscale:
         corners = corners * layer.downsample_factors[layer.data_level]
@@ -104,7 +106,7 @@ def shape_region(shapes: Shapes, layer: Layer, axes: Sequence[str]) -> Region | 
             for vertex in shapes.data[chosen]
         ]
     )[:, -layer.ndim :]
-    shape = _shape(layer)
+    shape = full_resolution(layer).shape
     return {
         axis: _clip(
             np.ceil(corners[:, i].min() - 0.5),
@@ -129,7 +131,7 @@ def shapes_mask(shapes: Shapes, layer: Layer, axes: Sequence[str]) -> np.ndarray
     axes
         Names of its dimensions.
     """
-    size = _shape(layer)
+    size = full_resolution(layer).shape
     y, x = axes.index("y"), axes.index("x")
     mask = np.zeros((size[y], size[x]), bool)
     for vertices, kind in zip(shapes.data, shapes.shape_type, strict=True):
@@ -163,8 +165,3 @@ def _clip(low: float, high: float, size: int) -> tuple[int, int]:
     """Return integers within the image, at least one pixel apart."""
     start = int(np.clip(low, 0, size - 1))
     return start, int(np.clip(high, start + 1, size))
-
-
-def _shape(layer: Layer) -> tuple[int, ...]:
-    data = layer.data[0] if layer.multiscale else layer.data
-    return tuple(data.shape)

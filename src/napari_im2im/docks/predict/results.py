@@ -9,7 +9,7 @@ import numpy as np
 from napari.layers import Image as ImageLayer
 from napari.layers import Labels
 
-from napari_im2im.docks.layers import COLORS, split
+from napari_im2im.docks.layers import COLORS, full_resolution, split
 from napari_im2im.docks.transforms import carried_transform
 from napari_im2im.images.image import SPATIAL_AXES, Image
 
@@ -142,7 +142,7 @@ class ResultLayers:
 
     def _zoom(self, part: Image) -> dict[str, float]:
         """Return pixels of the result for one of the source, along each axis."""
-        sizes = dict(zip(self._axes, _shape(self.source), strict=False))
+        sizes = dict(zip(self._axes, full_resolution(self.source).shape, strict=False))
         zoom = {}
         for axis in SPATIAL_AXES:
             if axis in sizes and axis in part.sizes:
@@ -198,11 +198,6 @@ def _part_names(title: str, output: Image, count: int) -> list[str]:
         return [title]
     names = output.channel_names or [f"channel {i + 1}" for i in range(count)]
     return [f"{title} · {name}" for name in names]
-
-
-def _shape(layer: Layer) -> tuple[int, ...]:
-    data = layer.data[0] if layer.multiscale else layer.data
-    return tuple(data.shape)
 
 
 def _thinned(part: slice, size: int) -> slice:
