@@ -383,6 +383,18 @@ def test_a_damaged_file_is_named_when_its_pixels_are_read(tmp_path: Path) -> Non
         image.read()
 
 
+@pytest.mark.parametrize("compression", [None, "zlib"])
+def test_a_file_that_another_replaces_is_named(
+    tmp_path: Path, compression: str | None
+) -> None:
+    path = tmp_path / "cells.tif"
+    tifffile.imwrite(path, np.zeros((20, 30)), compression=compression)
+    image = open_image(path)
+    tifffile.imwrite(path, np.zeros((40, 50)), compression=compression)
+    with pytest.raises(ImageError, match=r"cells\.tif was changed after"):
+        image.read()
+
+
 @pytest.mark.parametrize(
     ("name", "module"),
     [

@@ -102,7 +102,17 @@ def _opened(array: FileArray) -> ArrayLike:
         opened = _cache.pop(key, None)
         if opened is None:
             opened = array.opener(array.path, array.part)
+            if tuple(opened.shape) != array.shape:
+                raise changed(array.path)
         _cache[key] = opened
         while len(_cache) > _OPEN_FILES:
             _cache.popitem(last=False)
     return opened
+
+
+def changed(path: Path) -> ImageError:
+    """Return the error of a file that isn't the one any more that was opened."""
+    return ImageError(
+        f"{path.name} was changed after it was opened: wait until nobody writes to it, "
+        "then start again."
+    )

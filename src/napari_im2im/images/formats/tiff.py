@@ -18,7 +18,7 @@ from napari_im2im.images.formats.contents import (
     named_axes,
     scene_index,
 )
-from napari_im2im.images.formats.lazy import FileArray
+from napari_im2im.images.formats.lazy import FileArray, changed
 from napari_im2im.images.units import known_sizes
 
 if TYPE_CHECKING:
@@ -52,9 +52,13 @@ class _Mapping(NamedTuple):
     offset: int
     dtype: np.dtype[Any]
     shape: tuple[int, ...]
+    file_size: int
 
 
 def _map_pixels(path: Path, part: _Mapping) -> ArrayLike:
+    # In another file there may be anything at that place.
+    if path.stat().st_size != part.file_size:
+        raise changed(path)
     return np.memmap(path, part.dtype, "r", part.offset, part.shape)
 
 
@@ -62,11 +66,12 @@ def _lazy_pixels(path: Path, file: tifffile.TiffFile, index: int) -> FileArray:
     series = file.series[index]
     dtype = np.dtype(series.dtype).newbyteorder(file.byteorder)
     shape = series.get_shape(squeeze=False)
-    modified = path.stat().st_mtime_ns
+    status = path.stat()
+    modified = status.st_mtime_ns
     if series.dataoffset is None:
         dtype = dtype.newbyteorder("=")
         return FileArray(_Pages, path, modified, index, shape, dtype)
-    part = _Mapping(series.dataoffset, dtype, shape)
+    part = _Mapping(series.dataoffset, dtype, shape, status.st_size)
     return FileArray(_map_pixels, path, modified, part, shape, dtype)
 
 
