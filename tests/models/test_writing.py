@@ -18,6 +18,8 @@ from napari_im2im.models.writing import write_package
 from packages import tiny_content, write_tiny_package
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+    from contextlib import AbstractContextManager
     from pathlib import Path
 
 YX = ("y", "x")
@@ -92,6 +94,19 @@ def test_a_full_disk_keeps_the_old_package(
     with pytest.raises(ModelError, match="No space left on device"):
         write_package(folder, replace(content, text="Another."))
 
+    assert load_package(folder).sha256 == before
+    assert [path.name for path in tmp_path.iterdir()] == ["model"]
+
+
+def test_weights_that_fit_nowhere_keep_the_old_package(
+    tmp_path: Path,
+    content: PackageContent,
+    no_larger_file: Callable[[int], AbstractContextManager[None]],
+) -> None:
+    folder = write_package(tmp_path / "model", content)
+    before = load_package(folder).sha256
+    with no_larger_file(1000), pytest.raises(ModelError, match="File too large"):
+        write_package(folder, replace(content, text="Another."))
     assert load_package(folder).sha256 == before
     assert [path.name for path in tmp_path.iterdir()] == ["model"]
 

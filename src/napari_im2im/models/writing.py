@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import shutil
 import tempfile
 from pathlib import Path
@@ -122,7 +123,10 @@ def _write_state_dict(path: Path, network: torch.nn.Module) -> None:
         name: value.detach().cpu().contiguous()
         for name, value in network.state_dict().items()
     }
-    torch.save(state, path)
+    # Where the disk is full, torch itself raises no OSError.
+    buffer = io.BytesIO()
+    torch.save(state, buffer)
+    path.write_bytes(buffer.getbuffer())
 
 
 def environment(*libraries: str) -> dict[str, Any]:

@@ -44,6 +44,16 @@ def test_what_fails_half_way_is_not_kept(cache):
     assert not list(cache.folder.iterdir())
 
 
+def test_a_full_disk_is_said_before_anything_is_read(cache, no_larger_file):
+    with (
+        no_larger_file(500),
+        pytest.raises(DataError, match=r"decoded .* \(File too large\): free some"),
+        cache.create("a", (1000,), np.dtype(np.uint8)),
+    ):
+        pytest.fail("there is no room to read to")
+    assert not list(cache.folder.iterdir())
+
+
 def test_what_was_used_longest_ago_makes_room(cache):
     paths = [fill(cache, key, 1, age=age) for key, age in (("old", 99), ("new", 9))]
     cache.make_room(700)

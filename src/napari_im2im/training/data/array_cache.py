@@ -91,22 +91,42 @@ class ArrayCache:
     def create(
         self, key: str, shape: Sequence[int], dtype: np.dtype
     ) -> Iterator[np.memmap]:
-        """Give an array of zeros to fill; it is kept once it is full."""
-        self.folder.mkdir(parents=True, exist_ok=True)
+        """Give an array of zeros to fill; it is kept once it is full.
+
+        Raises
+        ------
+        DataError
+            If the disk refuses.
+        """
         path = self._path(key)
         name = f"{path.stem}.{os.getpid()}-{threading.get_ident()}.part"
         partial = self.folder / name
         try:
-            array = np.lib.format.open_memmap(
-                partial, mode="w+", dtype=dtype, shape=tuple(shape)
-            )
+            with self._refusals():
+                self.folder.mkdir(parents=True, exist_ok=True)
+                array = np.lib.format.open_memmap(
+                    partial, mode="w+", dtype=dtype, shape=tuple(shape)
+                )
+                _reserve(partial)
             yield array
-            array.flush()
-            release(array)
-            del array
-            os.replace(partial, path)
+            with self._refusals():
+                array.flush()
+                release(array)
+                del array
+                os.replace(partial, path)
         finally:
             partial.unlink(missing_ok=True)
+
+    @contextlib.contextmanager
+    def _refusals(self) -> Iterator[None]:
+        try:
+            yield
+        except OSError as error:
+            raise DataError(
+                f"The decoded images can't be written to {self.folder} "
+                f"({error.strerror or error}): free some space, or train on fewer "
+                "images."
+            ) from error
 
     def forget(self, key: str) -> None:
         """Delete an array that can't be found again; it can be read until then."""
@@ -121,6 +141,13 @@ class ArrayCache:
 
     def _path(self, key: str) -> Path:
         return self.folder / f"{key}.npy"
+
+
+def _reserve(file: Path) -> None:
+    """See that the disk has room: a mapped array without it would end the process."""
+    if hasattr(os, "posix_fallocate"):
+        with file.open("r+b") as opened:
+            os.posix_fallocate(opened.fileno(), 0, file.stat().st_size)
 
 
 def release(array: np.ndarray) -> None:

@@ -252,7 +252,7 @@ class _Reader:
             _check_finite(pixels, job)
             if array.dtype == np.int32 and abs(pixels).max(initial=0) >= 2**31:
                 raise OverflowError
-            # Zeros are there already, and take no space on disk.
+            # Zeros are there already.
             if not isinstance(array, np.memmap) or pixels.any():
                 array[tuple(region.get(a, slice(None)) for a in job.order)] = pixels
             written += pixels.nbytes
