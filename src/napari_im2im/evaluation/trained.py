@@ -117,8 +117,7 @@ def _left_alone(
     table = run / FILES
     if not table.exists():
         return ()
-    rows = [row for row in read_table(table).rows if row.part == "test"]
-    return open_rows(rows, config)
+    return open_rows(read_table(table, part="test").rows, config)
 
 
 def _chosen(image: Image, channels: Sequence[int] | None) -> Image:

@@ -52,6 +52,13 @@ def test_a_wrong_table_is_refused(folder, text, sentence):
         read_table(table(folder, text))
 
 
+def test_files_of_other_parts_need_not_be_there_any_more(folder):
+    path = table(folder, "input,split\nx.tif,train\na.tif,Test\n")
+    assert [row.inputs for row in read_table(path, part="test").rows] == [
+        (folder / "a.tif",)
+    ]
+
+
 def test_a_missing_table_is_refused(tmp_path):
     with pytest.raises(DataError, match=r"table .*none.csv can't be read"):
         read_table(tmp_path / "none.csv")

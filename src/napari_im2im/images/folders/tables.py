@@ -73,7 +73,9 @@ class ImageTable:
     unmatched: tuple[Path, ...] = ()
 
 
-def read_table(path: Path, *, paired: bool = True) -> ImageTable:
+def read_table(
+    path: Path, *, paired: bool = True, part: Part | None = None
+) -> ImageTable:
     """Read a CSV file of paths.
 
     Parameters
@@ -85,6 +87,8 @@ def read_table(path: Path, *, paired: bool = True) -> ImageTable:
         between them, are read together as channels.
     paired
         Whether each row needs an input; else it may have a target alone.
+    part
+        What the rows are for that are wanted; default: all.
 
     Raises
     ------
@@ -113,7 +117,11 @@ def read_table(path: Path, *, paired: bool = True) -> ImageTable:
         )
     if not records:
         raise DataError(f"{path.name} has no rows: add a line for each image.")
-    rows = [_row(record, path, line) for line, record in enumerate(records, 2)]
+    rows = [
+        _row(record, path, line)
+        for line, record in enumerate(records, 2)
+        if part is None or _part_of(record) == part
+    ]
     lonely = [i for i, row in enumerate(rows, 2) if not row.inputs]
     if paired and lonely:
         raise DataError(
@@ -134,11 +142,12 @@ def _row(record: Mapping[str, str | None], table: Path, line: int) -> TableRow:
 
     inputs, targets, cost_maps = (files(c) for c in ("input", "target", "cost_map"))
     missing = [p for p in (*inputs, *targets, *cost_maps) if not _exists(p)]
-    part = (record.get("split") or "").strip().lower()
+    part = _part_of(record)
     where = f"Line {line} of {table.name}"
     if missing:
         raise DataError(
-            f"{where} names {missing[0]}, which isn't there: correct the path."
+            f"{where} names {missing[0]}, which isn't there: put it back, or "
+            "correct the path."
         )
     if not inputs and not targets:
         raise DataError(f"{where} names no images: name some, or remove the line.")
@@ -153,6 +162,10 @@ def _row(record: Mapping[str, str | None], table: Path, line: int) -> TableRow:
         part or None,  # type: ignore[arg-type]
         record.get("group") or None,
     )
+
+
+def _part_of(record: Mapping[str, str | None]) -> str:
+    return (record.get("split") or "").strip().lower()
 
 
 def _exists(path: Path) -> bool:
