@@ -2,7 +2,6 @@
 
     python benchmarks/training.py steps --dimensions 2 --blocks 12
     python benchmarks/training.py share --augmentation heavy
-    python benchmarks/training.py start
 
 ``steps``: the same network, batch and patch, learning from the same 16 images, takes
 steps by turns in one process, a block of each contender in each round; the ratio to the
@@ -11,7 +10,7 @@ threads, so that a busy computer does no harm. The bare loop has its batches as
 normalised tensors in memory. Validations, packages and checkpoints are not in the
 steps. CAREamics and BiaPy have a U-Net of their own, each beside a bare loop of it.
 ``share``: what making a batch (patches, augmentation, normalisation) adds to learning
-it. ``start``: from a config and files to the first step.
+it.
 """
 
 from __future__ import annotations
@@ -25,7 +24,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import tifffile
 import torch
 from training_peers import PEERS, Turn
 
@@ -322,27 +320,9 @@ def share(options: argparse.Namespace) -> None:
     print(f"| {made:.4f} | {learned:.3f} | {(made + learned) / learned:.3f} |")
 
 
-def start(options: argparse.Namespace) -> None:
-    """Print the seconds to the first step, of a second training in this process."""
-    folder = Path(tempfile.mkdtemp())
-    for i, pair in enumerate(images(2)):
-        for name, pixels in zip(("x", "y"), pair, strict=True):
-            tifffile.imwrite(folder / f"{name}_{i:02}.tif", pixels)
-    options.dimensions = 2
-    data = {"inputs": [str(folder / "x_*.tif")], "targets": [str(folder / "y_*.tif")]}
-    for word in ("first", "second"):
-        started, events = time.perf_counter(), train_events(config(options, data=data))
-        for event in events:
-            if isinstance(event, Progress) and event.done == 1:
-                if event.activity == "Training":
-                    break
-        print(f"{word}: {time.perf_counter() - started:.1f} s to the first step")
-        events.close()
-
-
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("what", choices=("steps", "share", "start"))
+    parser.add_argument("what", choices=("steps", "share"))
     parser.add_argument("--dimensions", type=int, choices=(2, 3), default=2)
     parser.add_argument("--augmentation", default="standard")
     parser.add_argument("--blocks", type=int, default=12)
@@ -351,7 +331,7 @@ def main() -> None:
     parser.add_argument("--device", default="cpu")
     parser.add_argument("--batch", type=int, default=8, help="patches in a step")
     options = parser.parse_args()
-    {"steps": steps, "share": share, "start": start}[options.what](options)
+    {"steps": steps, "share": share}[options.what](options)
 
 
 if __name__ == "__main__":
