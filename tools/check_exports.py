@@ -71,13 +71,14 @@ for number, shape in enumerate(json.loads(sys.argv[2])):
 
 @dataclass(frozen=True)
 class Case:
-    """A model to train and export."""
+    """A model to train and export, ``pretrain`` first where there is any."""
 
     spatial: tuple[str, ...]
     inputs: int = 1
     outputs: int = 1
     train: dict[str, Any] = field(default_factory=dict)
     architecture: str = "auto"
+    pretrain: dict[str, Any] | None = None
 
 
 TWO, THREE = ("y", "x"), ("z", "y", "x")
@@ -96,6 +97,11 @@ CASES = {
     "3d-instances": Case(THREE, train={"task": "instances"}),
     "2d-embedding": Case(TWO, train={"task": "embedding"}),
     "2d-noise2void": Case(TWO, train={"task": "noise2void"}),
+    "2d-pix2pix": Case(TWO, outputs=2, train={"adversarial": {"weight": 0.01}}),
+    "2d-cyclegan": Case(TWO, train={"task": "unpaired"}),
+    "2d-finetuned-from-masked": Case(
+        TWO, train={"task": "semantic"}, pretrain={"task": "masked"}
+    ),
 }
 
 
@@ -141,17 +147,21 @@ def export(name: str, case: Case, folder: Path) -> Path:
     from napari_im2im.zoo.export.drafts import suggest_metadata
 
     say(f"\n{name}")
-    values = {
-        "name": name,
-        "output": folder / "runs",
-        "effort": {"steps": 8},
-        "device": "cpu",
-        "network": NARROW,
-        **case.train,
-    }
-    config = TrainConfig.model_validate(values)
-    *_, last = train_events(config, [pair(case, seed) for seed in range(2)])
-    assert isinstance(last, TrainingFinished)
+    last = None
+    stages = [case.train] if case.pretrain is None else [case.pretrain, case.train]
+    for stage in stages:
+        values = {
+            "name": name,
+            "output": folder / "runs",
+            "effort": {"steps": 8},
+            "device": "cpu",
+            "network": NARROW,
+            "start_from": last and last.package,
+            **stage,
+        }
+        config = TrainConfig.model_validate(values)
+        *_, last = train_events(config, [pair(case, seed, stage) for seed in range(2)])
+        assert isinstance(last, TrainingFinished)
     output = folder / f"{name}.zip"
     draft = suggest_metadata(load_package(last.package)) | METADATA
     job = ExportConfig.model_validate(
@@ -171,7 +181,7 @@ def export(name: str, case: Case, folder: Path) -> Path:
     return output
 
 
-def pair(case: Case, seed: int) -> tuple[Image, Image]:
+def pair(case: Case, seed: int, train: dict[str, Any]) -> tuple[Image, Image]:
     """Return noisy discs, and what there is to learn of them."""
     from skimage.measure import label
 
@@ -195,7 +205,9 @@ def pair(case: Case, seed: int) -> tuple[Image, Image]:
     ]
     axes = ("channel", *case.spatial)
     source = Image(np.stack(planes).astype(np.float32), axes, **geometry)
-    task = case.train.get("task", "image")
+    task = train.get("task", "image")
+    if task == "masked":
+        return source, source
     if task in ("semantic", "instances", "embedding"):
         labels = objects if task == "semantic" else label(objects)
         return source, Image(labels.astype(np.uint8), case.spatial, **geometry)
