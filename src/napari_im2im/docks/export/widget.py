@@ -16,6 +16,7 @@ from qtpy.QtWidgets import (
     QLabel,
     QLineEdit,
     QPushButton,
+    QScrollArea,
     QSizePolicy,
     QVBoxLayout,
     QWidget,
@@ -39,6 +40,14 @@ if TYPE_CHECKING:
     from napari_im2im.zoo.export import ExportConfig
 
 _COVER_WIDTH = 300
+
+_OWN = {
+    "pytorch_state_dict": "PyTorch (Python programs, fine-tuning)",
+    "tensorflow_saved_model_bundle": "TensorFlow",
+    "keras_hdf5": "Keras (HDF5)",
+    "keras_v3": "Keras",
+}
+"""What weights are called that came with a model."""
 
 
 @dataclass(frozen=True)
@@ -90,6 +99,7 @@ class ExportWidget(Dock):
         self.output = QLineEdit()
         self.output_button = QPushButton("…")
         self.checks = CheckList()
+        self._bar = self.findChild(QScrollArea).verticalScrollBar()
         self._parent = ""
         self._arrange()
         self._connect()
@@ -123,12 +133,18 @@ class ExportWidget(Dock):
         body.addStretch()
 
     def _connect(self) -> None:
+        self._bar.rangeChanged.connect(self._follow)
         self.form.changed.connect(self.refresh_soon)
         self.output.textChanged.connect(self.refresh_soon)
         self.parent_button.clicked.connect(self._take_over)
         self.load_button.clicked.connect(self._ask_for_file)
         self.save_button.clicked.connect(self.save)
         self.output_button.clicked.connect(self._ask_for_output)
+
+    def _follow(self, _: int, lowest: int) -> None:
+        """Keep the newest check in sight."""
+        if self.running:
+            self._bar.setValue(lowest)
 
     def refresh(self) -> None:
         """Say beside each field what to fix, and what Export will do."""
@@ -181,6 +197,7 @@ class ExportWidget(Dock):
         )
         self.checks.clear()
         self._start(partial(_export, config), self._hear, self.tell_end)
+        self._bar.setValue(self._bar.maximum())
         self.job_row.show_status("Checking …")
 
     def _hear(self, event: Event) -> None:
@@ -224,7 +241,7 @@ class ExportWidget(Dock):
             if name in self.formats:
                 box = self.formats[name]
             else:
-                box = QCheckBox(name)
+                box = QCheckBox(_OWN.get(name, name))
                 box.setChecked(True)
                 self.own_box.addWidget(box)
             box.setToolTip("The model came with these weights.")
