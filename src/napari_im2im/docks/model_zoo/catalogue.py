@@ -125,7 +125,9 @@ class Catalogue(QObject):  # type: ignore[misc]
     def status(self, shown: int) -> str:
         """Return how many models are shown, and of what date the list is."""
         if self.index is None:
-            return "There is no list of the zoo yet: refresh it when online."
+            return (
+                "There is no list of the zoo yet: refresh it under Options when online."
+            )
         text = f"{shown} of {len(self.entries)} models"
         text += f" · list of {self.index.date:%d %B %Y}"
         return f"{text}. Offline: {self.index.problem}" if self.offline else text
