@@ -14,7 +14,7 @@ from scipy.ndimage import gaussian_filter
 from napari_im2im.errors import ConfigError, DataError, ImageError
 from napari_im2im.events import Message, Progress, TrainingFinished, TrainingStarted
 from napari_im2im.training.config import TrainConfig
-from napari_im2im.training.data import loading
+from napari_im2im.training.data import decoding
 from napari_im2im.training.loop import train_events
 from napari_im2im.training.preparation import prepare
 
@@ -165,7 +165,7 @@ def test_nothing_outside_the_region_that_counts_is_learned(config, folder):
 
 def test_a_set_that_does_not_fit_stays_on_disk(config, tmp_path, monkeypatch):
     """Memory grows by far less than the images are large."""
-    monkeypatch.setattr(loading, "IN_MEMORY_BYTES", 10_000_000)
+    monkeypatch.setattr(decoding, "IN_MEMORY_BYTES", 10_000_000)
     large = tmp_path / "large"
     tile = (255 * texture(0, (512, 512))).astype(np.uint8)
     for number, kind in enumerate(("phase", "dna")):

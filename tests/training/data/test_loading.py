@@ -10,7 +10,7 @@ from napari_im2im.events import Progress
 from napari_im2im.images.image import Image
 from napari_im2im.images.reading import open_image
 from napari_im2im.training.config import TrainConfig
-from napari_im2im.training.data import loading
+from napari_im2im.training.data import decoding
 from napari_im2im.training.data.examples import collect
 from napari_im2im.training.data.loading import load_samples
 from napari_im2im.training.data.planning import plan_layout
@@ -25,7 +25,7 @@ def home(tmp_path, monkeypatch):
 @pytest.fixture
 def on_disk(monkeypatch):
     """Let every set count as too large for memory."""
-    monkeypatch.setattr(loading, "IN_MEMORY_BYTES", 0)
+    monkeypatch.setattr(decoding, "IN_MEMORY_BYTES", 0)
 
 
 def load(pairs, **config):
@@ -111,7 +111,7 @@ def test_memory_and_disk_hold_the_same(tmp_path, monkeypatch, shape, spatial_axe
         )
         pair.append(Image(store, tuple(axes), name=name))
     in_memory, _ = load([tuple(pair)], spatial_axes=spatial_axes)
-    monkeypatch.setattr(loading, "IN_MEMORY_BYTES", 0)
+    monkeypatch.setattr(decoding, "IN_MEMORY_BYTES", 0)
     on_disk, _ = load([tuple(pair)], spatial_axes=spatial_axes)
     for one, other in zip(in_memory[0], on_disk[0], strict=True):
         assert one.input.dtype == other.input.dtype == np.int32
