@@ -132,7 +132,7 @@ def separated(image: Image, sigma: float, apart: int) -> np.ndarray:
 
 
 FILTERS: dict[str, tuple[Callable[..., np.ndarray], list[dict[str, Any]]]] = {
-    "Gaussian": (gaussian, [{"sigma": s} for s in (0.7, 1, 1.5, 2, 3)]),
+    "Gaussian": (gaussian, [{"sigma": s} for s in (0.7, 1.0, 1.5, 2.0, 3.0)]),
     "median": (median, [{"footprint": disk(r)} for r in (1, 2, 3)]),
     "non-local means": (
         denoise_nl_means,
