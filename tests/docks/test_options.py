@@ -3,7 +3,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from napari_im2im.docks.options import Options, read_value, write_value
-from napari_im2im.docks.predict.widget import OPTIONS as PREDICT_OPTIONS
+from napari_im2im.docks.predict.options import OPTIONS as PREDICT_OPTIONS
 from napari_im2im.docks.train.options import OPTIONS, SUGGESTIONS
 from napari_im2im.errors import ConfigError
 from napari_im2im.inference.config import PredictConfig

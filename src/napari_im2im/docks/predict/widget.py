@@ -24,6 +24,7 @@ from napari_im2im.docks.predict.advice import (
     facts_of,
     result_path,
 )
+from napari_im2im.docks.predict.options import DEVICES, OBJECT_OPTIONS, OPTIONS
 from napari_im2im.docks.predict.region import RegionBox
 from napari_im2im.docks.predict.result_actions import ResultActions
 from napari_im2im.docks.predict.results import ResultLayers
@@ -47,38 +48,8 @@ if TYPE_CHECKING:
 _LIBRARIES = ("napari_im2im.inference.prediction", "openvino", "torch")
 """What most models need; not each of them, so a job waits for the first only."""
 
-OBJECT_OPTIONS = {
-    "objects.foreground": "Object threshold",
-    "objects.seed": "Seed threshold",
-    "objects.smallest": "Smallest object",
-}
-"""Options of models that separate objects."""
-
-OPTIONS = {
-    "result": "Result",
-    **OBJECT_OPTIONS,
-    "device": "Device",
-    "engine": "Engine",
-    "precision": "Precision",
-    "compile": "Compile for a GPU",
-    "tile": "Tile",
-    "halo": "Halo",
-    "overlap": "Overlap",
-    "tolerance": "Tolerance",
-    "batch_size": "Batch",
-    "test_time_augmentation": "Mean over flips",
-    "rescale": "Rescale to the model",
-    "output_type": "Output type",
-    "statistics": "Statistics",
-    "unreadable": "Unreadable parts",
-    "empty": "Empty parts",
-    "output": "Write to",
-}
-
 ERROR_COLORS = Colormap([[0.2, 0.7, 1], [0, 0, 0], [1, 0.6, 0.1]], name="error")
 """Blue where a result is too dark, orange where it is too bright."""
-
-DEVICES = {"device": ("auto", "cpu", "cuda", "mps")}
 
 
 class PredictWidget(Dock):
