@@ -134,7 +134,9 @@ def test_a_link_out_of_the_package_is_refused(
         load_package(folder).file("weights.pt")
 
 
-@pytest.mark.parametrize("source", ["../secret.npy", "/etc/passwd", "a/../../b"])
+@pytest.mark.parametrize(
+    "source", ["../secret.npy", "/etc/passwd", "a/../../b", "ftp://example.org/a"]
+)
 @pytest.mark.parametrize("place", ["test", "weights", "documentation", "attachment"])
 def test_files_outside_the_package_are_refused(
     tiny_folder: Path, tmp_path: Path, source: str, place: str

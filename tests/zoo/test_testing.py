@@ -95,6 +95,20 @@ def test_code_that_is_not_trusted_is_left_out_and_said(model: Path) -> None:
     assert result.passed
 
 
+@pytest.mark.parametrize("harm", ["missing", "damaged"])
+def test_a_model_with_a_broken_file_fails(model: Path, harm: str) -> None:
+    weights = model / load_package(model).weights["onnx"].source
+    if harm == "missing":
+        weights.unlink()
+    else:
+        weights.write_bytes(weights.read_bytes()[:-1])
+    result = run(model)
+    assert any(one.passed for one in result.results)
+    assert not result.passed
+    assert weights.name in result.verdict
+    assert harm in result.verdict
+
+
 def test_a_wrong_test_tensor_fails_with_the_difference(model: Path) -> None:
     change_output(model, lambda array: array + 0.5)
     result = run(model)

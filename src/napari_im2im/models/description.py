@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 import threading
 import warnings
 from collections.abc import Mapping, Sequence
@@ -156,9 +157,11 @@ def _check_version(content: Mapping[str, Any], path: Path) -> None:
 
 
 def _check_source(source: str, path: Path) -> None:
-    if not is_safe_name(source):
+    # Of ftp://host/file, which is taken for a path, one slash is left.
+    if not is_safe_name(source) or re.match(r"[A-Za-z][\w+.-]*:/", source):
         raise ModelError(
-            f"{path} refers to {source!r}, which is not inside the package: refused."
+            f"{path} refers to {source!r}, which is not inside the package, nor at an "
+            "address of http or https: refused."
         )
 
 

@@ -60,7 +60,8 @@ class FormatTested(Event):
     ``whole`` compares the result for the test image in one piece with the test
     tensors, ``tiled`` the result in tiles with that in one piece; it is empty, and
     ``note`` says why, where the model can't be cut. ``image`` is the test image.
-    ``problem`` is empty, or says why the format couldn't be run at all.
+    ``problem`` is empty, or says why the format couldn't be run at all; ``broken``
+    is whether that is because its file is missing or damaged.
     """
 
     weights_format: str
@@ -70,6 +71,7 @@ class FormatTested(Event):
     problem: str = ""
     note: str = ""
     image: np.ndarray = field(default_factory=lambda: np.zeros(0), repr=False)
+    broken: bool = False
 
     @property
     def passed(self) -> bool:
@@ -102,9 +104,10 @@ class PackageTested(Event):
 
     @property
     def passed(self) -> bool:
-        """Whether at least one format ran, and all that ran passed."""
+        """Whether a format ran, all that ran passed, and no file is broken."""
         ran = [result for result in self.results if not result.problem]
-        return bool(ran) and all(result.passed for result in ran)
+        broken = any(result.broken for result in self.results)
+        return bool(ran) and not broken and all(result.passed for result in ran)
 
     @property
     def verdict(self) -> str:
@@ -112,6 +115,8 @@ class PackageTested(Event):
         ran = [result for result in self.results if not result.problem]
         if not ran:
             return "Not tested: " + " ".join(result.problem for result in self.results)
+        if broken := [result for result in self.results if result.broken]:
+            return f"Failed: {broken[0].problem}"
         worst = worst_of([c for result in ran for c in (*result.whole, *result.tiled)])
         return f"{'Passed' if self.passed else 'Failed'}: {worst.sentence}"
 
@@ -186,6 +191,12 @@ def _test_format(
     engine = _OWN_ENGINES[weights_format]
     if engine in _CPU_ENGINES:
         device = "cpu"
+    entry = package.weights[weights_format]
+    try:
+        if "://" not in entry.source:
+            package.file(entry.source, entry.sha256)
+    except ModelError as error:
+        return FormatTested(weights_format, engine, problem=str(error), broken=True)
     try:
         runtime = load_runtime(only, engine=engine, device=device, trusted=trusted)
     except Im2ImError as error:
