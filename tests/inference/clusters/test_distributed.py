@@ -6,15 +6,16 @@ import gc
 import os
 import signal
 from typing import TYPE_CHECKING
+from unittest.mock import Mock
 
 import dask
 import numpy as np
 import pytest
 
-from napari_im2im.errors import ConfigError
+from napari_im2im.errors import ConfigError, ModelError
 from napari_im2im.events import FileDone, FileFailed, FilesFinished, TileDone
 from napari_im2im.images import Image, open_image, save_image
-from napari_im2im.inference.clusters.distributed import open_client
+from napari_im2im.inference.clusters.distributed import _hand_out, open_client
 from napari_im2im.inference.clusters.files import distribute_files_events
 from napari_im2im.inference.collection import predict_files_events
 from napari_im2im.inference.config import PredictConfig
@@ -81,6 +82,15 @@ def test_a_lost_worker_changes_nothing(
     )
     np.testing.assert_array_equal(result, expected)
     assert [path.name for path in (folder / "two").iterdir()] == [shared[0].output.name]
+
+
+def test_workers_that_are_lost_at_the_start_are_told_again() -> None:
+    client = Mock()
+    client.scatter.side_effect = [OSError("closed"), OSError("closed"), "told"]
+    assert _hand_out(client, Mock()) == "told"
+    client.scatter.side_effect = OSError("closed")
+    with pytest.raises(ModelError, match="lost again and again"):
+        _hand_out(client, Mock())
 
 
 def event_count(output: Path, how: PredictConfig) -> int:

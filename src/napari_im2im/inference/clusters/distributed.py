@@ -53,6 +53,10 @@ _AHEAD = 3
 """Packets that wait for a worker, so that it never waits for one."""
 
 
+_ATTEMPTS = 4
+"""Times that workers may be lost while they learn what there is to do."""
+
+
 @contextmanager
 def open_client(where: str) -> Iterator[Client]:
     """Connect to workers, or start some on this computer.
@@ -179,8 +183,7 @@ class DistributedTiles:
         from distributed import as_completed
 
         client = self._client
-        # Small enough to be told again whenever a worker comes new.
-        work = client.scatter(_work(setup, self._loaded, self._trusted), broadcast=True)
+        work = _hand_out(client, _work(setup, self._loaded, self._trusted))
         workers = max(1, len(client.scheduler_info(n_workers=-1)["workers"]))
         packets = iter(_packets(jobs, workers))
 
@@ -201,6 +204,20 @@ class DistributedTiles:
                 yield from reports
         finally:
             client.cancel([*running.futures, work])
+
+
+def _hand_out(client: Client, work: _Work) -> Any:
+    """Tell all workers what they need, anew where one is lost meanwhile."""
+    for _ in range(_ATTEMPTS):
+        try:
+            # Small enough to be told again whenever a worker comes new.
+            return client.scatter(work, broadcast=True)
+        except OSError as error:
+            lost = error
+    raise ModelError(
+        "Workers were lost again and again before the first tile: see what their "
+        "computers say, and go on with --resume."
+    ) from lost
 
 
 def _check_separable(setup: Setup) -> None:
