@@ -7,7 +7,7 @@ import pytest
 from napari_im2im.training.config import TrainConfig
 
 
-@pytest.mark.parametrize("task", ["semantic", "instances", "noise2void"])
+@pytest.mark.parametrize("task", ["instances", "noise2void"])
 def test_new_default_networks_learn_some_tasks_in_larger_steps(task, tmp_path):
     plain = TrainConfig(task="image").completed().optimizer.rate
 

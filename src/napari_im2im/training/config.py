@@ -102,7 +102,7 @@ class OptimizerConfig(_Config):
     learning_rate: PositiveFloat | None = Field(
         None,
         description="Largest rate, reached after the warm-up; default: 1e-3, for a new "
-        "BasicUNet that learns classes or objects 1e-2, for one that denoises without "
+        "BasicUNet that separates objects 1e-2, for one that denoises without "
         "a target 3e-3, for the task unpaired 2e-4.",
     )
     schedule: Schedule = Field(
