@@ -86,7 +86,7 @@ def test_a_lost_worker_changes_nothing(
 
 def test_workers_that_are_lost_at_the_start_are_told_again() -> None:
     client = Mock()
-    client.scatter.side_effect = [OSError("closed"), OSError("closed"), "told"]
+    client.scatter.side_effect = [OSError("closed"), KeyError("tcp://a"), "told"]
     assert _hand_out(client, Mock()) == "told"
     client.scatter.side_effect = OSError("closed")
     with pytest.raises(ModelError, match="lost again and again"):

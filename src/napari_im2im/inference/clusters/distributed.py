@@ -212,8 +212,9 @@ def _hand_out(client: Client, work: _Work) -> Any:
         try:
             # Small enough to be told again whenever a worker comes new.
             return client.scatter(work, broadcast=True)
-        except OSError as error:
-            lost = error
+        except (OSError, KeyError) as error:
+            # Its connection is closed, or the scheduler doesn't know it any more.
+            lost: Exception = error
     raise ModelError(
         "Workers were lost again and again before the first tile: see what their "
         "computers say, and go on with --resume."
