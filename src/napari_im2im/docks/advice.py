@@ -217,7 +217,7 @@ def advise_guess(image: Image, guessed: bool) -> list[Advice]:
         return []
     return [
         Advice(
-            f"Is the first axis ({image.shape[0]}) z or time?",
+            f"Is the first axis of {image.name} ({image.shape[0]}) z or time?",
             "warning",
             (
                 Fix("z", "first_axis", "z"),

@@ -242,7 +242,7 @@ def test_a_3d_model_asks_what_a_guessed_axis_is(
     job = fake_prediction()
     viewer.add_image(np.zeros((9, 16, 16)), name="stack")
     dock = open_predict()
-    assert any("Is the first axis (9) z or time?" in text for text in sentences(dock))
+    assert any("first axis of stack (9) z or time?" in text for text in sentences(dock))
     press(dock, "z")
     assert not any("z or time" in text for text in sentences(dock))
     run(dock, qtbot)

@@ -179,3 +179,12 @@ def test_options_belong_to_their_task(viewer, labelled, open_train):
     assert dock.form.config().loss == {}
     options.set_value("semantic.classes", "background, nucleus, membrane")
     assert dock.form.config().semantic.classes == ["background", "nucleus", "membrane"]
+
+
+def test_a_task_without_a_target_asks_once_what_an_axis_is(viewer, show, sentences):
+    viewer.add_image(np.random.default_rng(0).random((7, 64, 64)), name="movie")
+    dock = show(TrainWidget(viewer))
+    dock.form.task.set_task("noise2void")
+    dock.refresh()
+    question = "Note: Is the first axis of movie (7) z or time?"
+    assert sentences(dock).count(question) == 1

@@ -105,10 +105,13 @@ def _advise_images(
     pixels: Mapping[str, PixelFacts],
 ) -> list[Advice]:
     advice = []
-    for image, role, chosen, is_guess in (
+    sides = [
         (source, "input", config.data.input_channels, guessed[0]),
         (target, "target", config.data.target_channels, guessed[1]),
-    ):
+    ]
+    if TASKS[config.task].target == "none":
+        del sides[1]  # the input is its own target
+    for image, role, chosen, is_guess in sides:
         if chosen == []:
             text = f"Choose at least one channel of {image.name}."
             advice.append(Advice(text, "stop", (Fix("Choose", "edit_axes", role),)))
