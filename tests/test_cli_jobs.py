@@ -80,6 +80,15 @@ def test_a_broken_file_does_not_stop_the_others(model, folder, capsys):
     assert "1 of 3 images failed: 2_in.ome.tif" in output.err
 
 
+@pytest.fixture
+def _ctrl_c():
+    """Let Ctrl-C interrupt, also where tests run in the background."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.usefixtures("_ctrl_c")
 def test_what_is_done_is_skipped_and_what_is_unfinished_goes_on(
     model, folder, capsys, monkeypatch
 ):
@@ -273,6 +282,7 @@ def test_a_training_starts_from_a_model_by_its_name(
     assert "did you mean twice?" in capsys.readouterr().err
 
 
+@pytest.mark.usefixtures("_ctrl_c")
 def test_a_training_stops_at_ctrl_c_and_goes_on(folder, tmp_path, capsys, monkeypatch):
     describe, steps = console.describe, []
 
