@@ -7,7 +7,7 @@ from napari_im2im.errors import DataError
 
 def watch(job):
     heard = []
-    job.event.connect(heard.append)
+    job.happened.connect(heard.append)
     job.failed.connect(lambda text: heard.append(("failed", text)))
     job.ended.connect(lambda end: heard.append(("ended", end)))
     return heard

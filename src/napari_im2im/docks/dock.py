@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from qtpy.QtCore import QEvent, QSize, Qt, QTimer
@@ -60,6 +59,7 @@ class Dock(QWidget):  # type: ignore[misc]
         self.job: Job | None = None
         self.job_row = JobRow(verb)
         self._placed = False
+        self._libraries = libraries
         self._body = QVBoxLayout()
         self._body.setContentsMargins(0, 0, 4, 0)
         self._body.setSpacing(6)
@@ -86,7 +86,11 @@ class Dock(QWidget):  # type: ignore[misc]
         self._loader = QTimer(self)
         self._loader.setSingleShot(True)
         self._loader.setInterval(_QUIET)
-        self._loader.timeout.connect(partial(load_soon, libraries))
+        self._loader.timeout.connect(self._load)
+        # Once the window has placed the dock; ends with it.
+        self._arrival = QTimer(self)
+        self._arrival.setSingleShot(True)
+        self._arrival.timeout.connect(self._come_forward)
 
     def _close_body(self) -> None:
         """End the form; the foot is added anew, so that Tab comes to it last."""
@@ -106,8 +110,7 @@ class Dock(QWidget):  # type: ignore[misc]
         """Come to the front of the other docks, and at first join them."""
         super().showEvent(event)
         if event is not None and not event.spontaneous():
-            # Once the window has placed it.
-            QTimer.singleShot(0, self._come_forward)
+            self._arrival.start()
 
     def changeEvent(self, event: QEvent | None) -> None:
         """End the job with its panel; nobody could stop it any more."""
@@ -150,6 +153,10 @@ class Dock(QWidget):  # type: ignore[misc]
         if self.job is not None:
             self.job.stop()
 
+    def _load(self) -> None:
+        # No partial: one that was collected with its dock crashes the timer.
+        load_soon(self._libraries)
+
     def _show_advice(self, advice: Sequence[Advice]) -> None:
         """Show what the job will do, and get ready for it if it can be started."""
         self.job_row.show_advice(advice)
@@ -164,7 +171,7 @@ class Dock(QWidget):  # type: ignore[misc]
     ) -> None:
         """Run a job, with Stop in place of the primary button."""
         job = Job(make, self)
-        job.event.connect(on_event)
+        job.happened.connect(on_event)
         job.failed.connect(self._show_failure)
         job.ended.connect(lambda end: self._finish(end, on_end))
         self.job = job
@@ -193,7 +200,7 @@ class Dock(QWidget):  # type: ignore[misc]
     ) -> None:
         """Read something that may take long, in a thread, and hear the result."""
         look = Job(make, self)
-        look.event.connect(on_result)
+        look.happened.connect(on_result)
         look.failed.connect(on_failure or self._show_failure)
         look.start()
 

@@ -72,7 +72,7 @@ class Job(QObject):  # type: ignore[misc]
 
     Attributes
     ----------
-    event
+    happened
         Emitted in the window's thread with each event.
     failed
         Emitted with a sentence where the job ended with an error.
@@ -81,7 +81,7 @@ class Job(QObject):  # type: ignore[misc]
         ``"closed"`` where the job ended with its window or panel.
     """
 
-    event = Signal(object)
+    happened = Signal(object)
     failed = Signal(str)
     ended = Signal(str)
 
@@ -121,7 +121,7 @@ class Job(QObject):  # type: ignore[misc]
             self._end = "failed"
             self.failed.emit(event.text)
         else:
-            self.event.emit(event)
+            self.happened.emit(event)
 
     def _report(self, error: Exception) -> None:
         # napari itself shows the traceback of an error that nobody expected.

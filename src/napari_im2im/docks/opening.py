@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from napari.plugins import menu_item_template
 from npe2 import PluginManager
+from qtpy.QtCore import Qt
 from qtpy.QtWidgets import QDockWidget, QMainWindow, QWidget
 
 if TYPE_CHECKING:
@@ -72,8 +73,11 @@ def join_others(widget: QWidget, kind: type[QWidget]) -> None:
     window = frame.parentWidget() if frame is not None else None
     if frame is None or frame.isFloating() or not isinstance(window, QMainWindow):
         return
+    area = window.dockWidgetArea(frame)
+    if area == Qt.DockWidgetArea.NoDockWidgetArea:
+        return
     for other in window.findChildren(QDockWidget):
-        beside = window.dockWidgetArea(other) == window.dockWidgetArea(frame)
+        beside = window.dockWidgetArea(other) == area
         if other is not frame and beside and other.findChild(kind) is not None:
             if other not in window.tabifiedDockWidgets(frame):
                 window.tabifyDockWidget(other, frame)

@@ -67,7 +67,7 @@ class Catalogue(QObject):  # type: ignore[misc]
             return
         self.told.emit("Reading the list …")
         job = Job(partial(catalogue_events, settings), self)
-        job.event.connect(self._hear)
+        job.happened.connect(self._hear)
         job.failed.connect(self.told)
         job.ended.connect(self._end)
         self._reading = job
@@ -77,7 +77,7 @@ class Catalogue(QObject):  # type: ignore[misc]
         """Look for models that were trained or deleted in the meantime."""
         if not self.reading:
             job = Job(_read_local, self)
-            job.event.connect(self._keep_local)
+            job.happened.connect(self._keep_local)
             job.start()
 
     def add(self, entry: Entry) -> None:
@@ -119,7 +119,7 @@ class Catalogue(QObject):  # type: ignore[misc]
         if new:
             self._asked_covers |= {entry.key for entry in new}
             job = Job(partial(read_covers, new, settings, self.offline), self)
-            job.event.connect(lambda covers: shown.set_covers(covers.images))
+            job.happened.connect(lambda covers: shown.set_covers(covers.images))
             job.start()
 
     def status(self, shown: int) -> str:

@@ -188,7 +188,7 @@ class AugmentationDialog(QDialog):  # type: ignore[misc]
         self.status.setText("Drawing …")
         make = partial(_varied, self._open, self.config(), self._labels, self._seed)
         self._job = Job(make, self)
-        self._job.event.connect(self._keep)
+        self._job.happened.connect(self._keep)
         self._job.failed.connect(self.status.setText)
         self._job.ended.connect(self._end)
         self._job.start()

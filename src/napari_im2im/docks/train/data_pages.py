@@ -130,7 +130,7 @@ class DataPage(QWidget):  # type: ignore[misc]
         job = Job(make, self)
         number = next(self._numbers)
         # By its number: a job that is held is not deleted once it has ended.
-        job.event.connect(lambda event: number in self._looks and on_result(event))
+        job.happened.connect(lambda event: number in self._looks and on_result(event))
         job.ended.connect(lambda _: self._looks.pop(number, None))
         self._looks[number] = job
         job.start()

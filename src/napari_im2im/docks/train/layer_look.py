@@ -55,7 +55,7 @@ class LayerLook(QObject):  # type: ignore[misc]
                 continue  # the dock says why
             if image is not None:
                 job = Job(partial(_probe, image), self)
-                job.event.connect(partial(self._keep, role, arrays))
+                job.happened.connect(partial(self._keep, role, arrays))
                 job.start()
 
     def _keep(self, role: str, arrays: list[Any], facts: PixelFacts) -> None:

@@ -175,7 +175,7 @@ class StartRow(QWidget):  # type: ignore[misc]
 
     def _look(self, make: Any) -> None:
         job = Job(make, self)
-        job.event.connect(self._hear)
+        job.happened.connect(self._hear)
         job.failed.connect(partial(self._fail, self.model))
         job.start()
 
