@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from napari.components import ViewerModel
 
-from napari_im2im.docks import model_picker
+from napari_im2im.docks import dock, model_picker
 from napari_im2im.docks.predict import widget as predict
 from napari_im2im.docks.predict.advice import ModelFacts
 from napari_im2im.docks.train import widget as train
@@ -33,6 +33,12 @@ def home(tmp_path, monkeypatch):
     """Keep settings and runs of the tests apart."""
     monkeypatch.setenv("NAPARI_IM2IM_HOME", str(tmp_path / "home"))
     return tmp_path / "home"
+
+
+@pytest.fixture(autouse=True)
+def _nothing_loads_ahead(monkeypatch):
+    """Keep imports of one test out of the next ones."""
+    monkeypatch.setattr(dock, "load_soon", lambda modules: None)
 
 
 @pytest.fixture

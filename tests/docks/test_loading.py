@@ -7,6 +7,7 @@ import time
 
 import numpy as np
 import pytest
+from qtpy.QtWidgets import QApplication
 
 from napari_im2im.docks import dock, loading
 from napari_im2im.docks.train.widget import TrainWidget
@@ -60,6 +61,23 @@ def test_closing_the_window_ends_the_loading(write_module):
     # Another window may follow.
     loading.load([later])
     assert later in sys.modules
+
+
+def test_a_dock_that_is_gone_loads_nothing(viewer, qtbot, monkeypatch):
+    asked = []
+    monkeypatch.setattr(dock, "load_soon", asked.extend)
+    monkeypatch.setattr(dock, "_QUIET", 50)
+    closed = dock.Dock(viewer, "Run", ["json"])
+    closed._loader.start()
+    closed.close()
+    closed.deleteLater()
+    del closed
+    gc.collect()
+    end = time.monotonic() + 0.2
+    while time.monotonic() < end:
+        # Without a loop of its own, which would delete the dock first.
+        QApplication.processEvents()
+    assert not asked
 
 
 def test_libraries_are_loaded_once_a_training_could_start(
