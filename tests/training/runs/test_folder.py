@@ -22,7 +22,7 @@ def test_the_config_is_read_back(tmp_path):
         patch={"y": 64, "x": 32}, loss={"l1": 0.5, "ssim": 0.5}, effort={"epochs": 3}
     )
     run = RunFolder.create(tmp_path, config)
-    assert read_config(run.path / "config.yaml") == config
+    assert read_config(run.path / "config.yaml") == config.completed()
     assert "torch==" in (run.path / "environment.txt").read_text()
 
 

@@ -56,15 +56,18 @@ def test_somebody_unknown_is_asked_for(tmp_path: Path, config: dict[str, int]) -
 
 
 def test_everything_is_taken_over_but_what_must_change(tmp_path: Path) -> None:
-    parent = package(
+    package(
         tmp_path / "parent",
         name="Affable network",
         authors=(AUTHOR,),
-        license="MIT",
         tags=("nuclei",),
-        version="2.1.0",
-        documentation=README,
     )
+    described = tmp_path / "parent" / "rdf.yaml"
+    content = yaml.safe_load(described.read_text())
+    content |= {"license": "MIT", "version": "2.1.0"}
+    described.write_text(yaml.safe_dump(content))
+    (tmp_path / "parent" / "README.md").write_text(README)
+    parent = load_package(tmp_path / "parent")
     object.__setattr__(parent, "id", "affable-shark")
     draft = take_over(package(tmp_path / "child", config={"steps": 3}), parent)
     assert (draft["authors"], draft["license"]) == ([AUTHOR], "MIT")
