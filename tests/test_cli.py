@@ -48,6 +48,16 @@ def test_any_nested_key_can_be_set():
     assert job.patch == {"y": 64, "x": 96}
 
 
+def test_mappings_are_written_as_the_help_shows_them():
+    words = ("--tile", "{y: 64, x: 96}", "--region", "{y: [0, 512]}", "--halo", "exact")
+    job = parse("predict", *words, "--tile.x", "32", "--objects", "{foreground: 0.5}")
+    assert job.tile == {"y": 64, "x": 32}
+    assert job.region == {"y": (0, 512)}
+    assert job.halo == "exact"
+    assert job.objects.foreground == 0.5
+    assert parse("predict", "--tile", "y=64,x=32").tile == {"y": 64, "x": 32}
+
+
 def test_files_of_a_shell_pattern_and_names_with_commas_arrive_whole():
     job = parse(
         "train", "--data.inputs", "a,b.tif", "c d.tif", "--data.targets", "t.tif"
@@ -93,6 +103,8 @@ def test_options_override_the_yaml_file(tmp_path):
         (["train", "--lerning_rate", "1"], "did you mean --optimizer.learning_rate?"),
         (["train", "--seed", "many"], "--seed 'many' can't be used"),
         (["train", "--effort.seconds", "-3"], "greater than 0"),
+        (["train", "--effort", "long"], "write several keys as {key: value}"),
+        (["predict", "--tile", "64"], "--tile 64 can't be used"),
         (["train", "--seed"], "--seed: expected one argument"),
         (["predict", "--inputs"], "--inputs: expected one argument"),
         (["train", "stray.tif"], "stray.tif"),

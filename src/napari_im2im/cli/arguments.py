@@ -14,7 +14,12 @@ from typing import TYPE_CHECKING, Any, NoReturn, Protocol
 
 import yaml
 from pydantic import BaseModel, Field, ValidationError, create_model
-from pydantic_settings import BaseSettings, CliSettingsSource, CliSubCommand
+from pydantic_settings import (
+    BaseSettings,
+    CliSettingsSource,
+    CliSubCommand,
+    SettingsError,
+)
 
 from napari_im2im.cli.options import Option, nearest, options_of
 from napari_im2im.errors import ConfigError
@@ -114,7 +119,14 @@ def _parse(words: list[str], commands: Mapping[str, type[Any]]) -> dict[str, Any
         cli_avoid_json=True,
         cli_parse_none_str="null",
     )
-    return dict(source(args=words)())
+    try:
+        return dict(source(args=words)())
+    except SettingsError as error:
+        reason = str(error).partition(":")[0]
+        raise ConfigError(
+            f"A value of {words[0]} isn't understood ({reason}): write several keys as "
+            "{key: value}."
+        ) from error
 
 
 def _with_default(kwargs: Mapping[str, Any], defaults: Mapping[str, Any]) -> str:
@@ -157,6 +169,8 @@ def _separate(
             for value in values:
                 quoted = value.startswith(("[", '"')) or _is_number(value)
                 plain += [f"--{key}", value if quoted else f'"{value}"']
+        elif values and key in options and _is_yaml(options[key], values[0]):
+            _insert(free, key, _value(values, name))
         elif key in options:
             plain += [f"--{key}", *values]
         elif positive in options and options[positive].kind == "flag":
@@ -201,6 +215,13 @@ def _value(words: Sequence[str], name: str) -> Any:
     return values[0] if len(values) == 1 else values
 
 
+def _is_yaml(option: Option, word: str) -> bool:
+    """Return whether a word is for YAML: the parser reads JSON and ``key=value``."""
+    if word.startswith("{"):
+        return option.kind in ("mapping", "group")
+    return option.kind == "mapping" and "=" not in word
+
+
 def _is_number(word: str) -> bool:
     try:
         float(word)
@@ -212,7 +233,9 @@ def _is_number(word: str) -> bool:
 def _insert(tree: dict[str, Any], key: str, value: Any) -> None:
     *path, last = key.split(".")
     for part in path:
-        tree = tree.setdefault(part, {})
+        if not isinstance(tree.get(part), dict):
+            tree[part] = {}
+        tree = tree[part]
     tree[last] = value
 
 
