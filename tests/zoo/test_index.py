@@ -112,7 +112,8 @@ def test_a_broken_description_leaves_the_others(
     server.put("artifacts/chatty-frog/files/rdf.yaml", "not: [yaml")
     index = refresh(settings)
     assert index.find("chatty-frog").title == "chatty-frog"
-    assert "1 descriptions can't be read" in index.problem
+    assert index.problem == ""
+    assert "description of chatty-frog can't be read" in index.unread
     assert index.find("humorous-fox").title == "SEM_n2v"
 
 

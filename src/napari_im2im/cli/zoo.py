@@ -84,8 +84,8 @@ class Zoo(JsonOption):
         last = follow(refresh_events(), "Reading the zoo")
         if not isinstance(last, IndexRead):
             raise NetworkError("The zoo's list ended unfinished: try again.")
-        if last.index.problem:
-            status.print(f"[yellow]Warning:[/yellow] {last.index.problem}")
+        for problem in filter(None, (last.index.problem, last.index.unread)):
+            status.print(f"[yellow]Warning:[/yellow] {problem}")
         return last.index
 
     def _list(self) -> None:

@@ -68,6 +68,16 @@ class ZooIndex:
     date: datetime
     problem: str = ""
 
+    @property
+    def unread(self) -> str:
+        """A sentence about models that only their nickname is known of, or empty."""
+        names = [model.id for model in self.models if not model.description]
+        if len(names) > 1:
+            return f"The descriptions of {len(names)} models can't be read at present."
+        return "".join(
+            f"The description of {n} can't be read at present." for n in names
+        )
+
     def find(self, name: str) -> ZooModel | None:
         """Return the model of that nickname, former id or DOI."""
         name = name.strip().removeprefix("bioimage-io/")
@@ -191,9 +201,7 @@ def refresh_events(settings: ZooSettings | None = None) -> Generator[Event]:
                 yield Progress(done, len(unread), "Reading the descriptions")
         finally:
             pool.shutdown(wait=False, cancel_futures=True)
-    missing = sum(not model.description for model in models.values())
-    problem = f"{missing} descriptions can't be read at present." if missing else ""
-    yield IndexRead(ZooIndex(tuple(models.values()), index.date, problem))
+    yield IndexRead(replace(index, models=tuple(models.values())))
 
 
 def _read_index(settings: ZooSettings, cache: WebCache, *, offline: bool) -> ZooIndex:

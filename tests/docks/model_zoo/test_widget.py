@@ -331,6 +331,20 @@ def test_offline_the_cached_list_stays(
     assert "Offline" in again.status.text()
 
 
+def test_an_unread_description_is_not_taken_for_offline(dock, qtbot, zoo, home) -> None:
+    for kept in (home / "cache" / "zoo" / "web").iterdir():
+        kept.unlink()
+    (zoo / "chatty-frog" / "rdf.yaml").unlink()
+    again = ModelZooWidget(dock.viewer)
+    qtbot.addWidget(again)
+    wait_for_list(qtbot, again)
+    assert not again.catalogue.offline
+    assert "Offline" not in again.status.text()
+    assert "chatty-frog can't be read" in again.status.text()
+    again.view.choose("chatty-frog")
+    assert "hasn't been read" in again.detail.facts.text()
+
+
 def test_the_reader_opens_the_dock(make_napari_viewer, qtbot, zoo, model) -> None:
     viewer = make_napari_viewer()
     viewer.open(model / "rdf.yaml", plugin="napari-im2im")

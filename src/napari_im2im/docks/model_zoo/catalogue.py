@@ -130,7 +130,9 @@ class Catalogue(QObject):  # type: ignore[misc]
             )
         text = f"{shown} of {len(self.entries)} models"
         text += f" · list of {self.index.date:%d %B %Y}"
-        return f"{text}. Offline: {self.index.problem}" if self.offline else text
+        if self.offline:
+            return f"{text}. Offline: {self.index.problem}"
+        return f"{text}. {self.index.unread}" if self.index.unread else text
 
     def _hear(self, event: Event) -> None:
         match event:

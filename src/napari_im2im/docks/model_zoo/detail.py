@@ -57,6 +57,8 @@ class ModelDetail(QWidget):  # type: ignore[misc]
             self.facts.setText("Choose a model to read about it.")
             return
         lines = [entry.summary.text] if entry.summary.text else []
+        if entry.model is not None and not entry.model.description:
+            lines.append("Its description hasn't been read yet.")
         lines += [entry.compatibility.sentence] if entry.compatibility else []
         if fit is not None:
             said = fit.obstacles or fit.notes
