@@ -92,6 +92,17 @@ def test_no_half_or_damaged_model_is_ever_in_place(
         load_model(served_model)
 
 
+def test_what_fails_is_said_alone(
+    served_model: str, settings: ZooSettings, server: Server
+) -> None:
+    for name in ("cover.png", "weights.onnx"):
+        del server.answers[f"heron/{name}"]
+    said = []
+    with pytest.raises(NetworkError, match=r"weights\.onnx"):
+        said.extend(download_events(served_model, settings))
+    assert not [event for event in said if isinstance(event, Message)]
+
+
 def test_a_missing_cover_is_no_obstacle(
     served_model: str, settings: ZooSettings, server: Server
 ) -> None:

@@ -66,7 +66,7 @@ def test_offline_uses_the_copy_and_asks_nothing(
         ({"status": 500}, "try again later"),
         ({"delay": 2.0}, "too long"),
         ({"delay": 0.2, "drips": True}, "too slowly"),
-        ({"breaks_after": 20}, "can't be read"),
+        ({"breaks_after": 20}, "broke off"),
         (
             {"headers": {"Location": "file:///etc/passwd"}, "status": 302},
             "can't be read",

@@ -171,6 +171,7 @@ def _download_files(
     arrived = yield from _transfer_all(list(transfers.values()), client)
     results = dict(zip(transfers, arrived, strict=True))
     files: dict[str, Path] = {}
+    left_out = []
     for reference in references:
         result = results[reference.sha256 or reference.source]
         if isinstance(result, Path):
@@ -178,7 +179,9 @@ def _download_files(
         elif reference.essential:
             raise result
         else:
-            yield Message(f"{reference.name} is left out: {result}", "warning")
+            left_out.append(f"{reference.name} is left out: {result}")
+    for text in left_out:
+        yield Message(text, "warning")
     model = replace(
         model,
         sha256=hashlib.sha256(description).hexdigest(),

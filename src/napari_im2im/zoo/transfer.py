@@ -142,7 +142,7 @@ class Transfer:
             part.unlink()
             raise NetworkError(
                 f"{self.name} from {self.url} is damaged or was changed: its sha256 "
-                "is not the one in the description. It was thrown away."
+                "is not the one in the description. It was thrown away: try again."
             )
         os.replace(part, self.folder / digest)
         return self.folder / digest

@@ -70,6 +70,8 @@ def explain(error: Exception, url: str) -> str:
         return f"{host} took too long to answer for {url}: try again later."
     if isinstance(error, httpx.ConnectError):
         return f"{host} can't be reached: check the connection, or work offline."
+    if isinstance(error, httpx.RemoteProtocolError | httpx.ReadError):
+        return f"{host} broke off while it sent {url}: try again later."
     return f"{url} can't be read ({error}): try again later."
 
 
