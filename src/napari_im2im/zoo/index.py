@@ -72,11 +72,12 @@ class ZooIndex:
     def unread(self) -> str:
         """A sentence about models that only their nickname is known of, or empty."""
         names = [model.id for model in self.models if not model.description]
-        if len(names) > 1:
-            return f"The descriptions of {len(names)} models can't be read at present."
-        return "".join(
-            f"The description of {n} can't be read at present." for n in names
-        )
+        if not names:
+            return ""
+        which = f"descriptions of {len(names)} models"
+        if len(names) == 1:
+            which = f"description of {names[0]}"
+        return f"The {which} can't be read at present."
 
     def find(self, name: str) -> ZooModel | None:
         """Return the model of that nickname, former id or DOI."""
