@@ -26,10 +26,10 @@ from napari_im2im.events import (
 )
 from napari_im2im.images.image import Image
 from napari_im2im.models.package import load_package
-from napari_im2im.training import trainer
 from napari_im2im.training.config import EffortConfig, TrainConfig
 from napari_im2im.training.loop import train_events
 from napari_im2im.training.runs import folder as run_folder
+from napari_im2im.training.stepping import Stepper
 
 TINY = {
     "name": "BasicUNet",
@@ -313,12 +313,12 @@ def test_it_stops_without_improvement(config, pairs):
 def test_a_loss_that_is_no_number_stops_and_keeps_best_and_patch(
     config, pairs, monkeypatch
 ):
-    learn = trainer.Trainer._learn
+    learn = Stepper.learn
 
-    def diverge(self):
-        return learn(self) * (math.nan if self.step > 11 else 1)
+    def diverge(self, step):
+        return learn(self, step) * (math.nan if step > 11 else 1)
 
-    monkeypatch.setattr(trainer.Trainer, "_learn", diverge)
+    monkeypatch.setattr(Stepper, "learn", diverge)
     events = list(train_events(config, pairs))
     (warning,) = [m.text for m in of(Message, events) if m.level == "warning"]
     assert "NaN in step 13" in warning
@@ -333,14 +333,14 @@ def test_a_loss_that_is_no_number_stops_and_keeps_best_and_patch(
 
 
 def test_short_memory_makes_batches_smaller_and_says_so(config, pairs, monkeypatch):
-    learn = trainer.Trainer._learn
+    learn = Stepper.learn
 
-    def hungry(self):
+    def hungry(self, step):
         if self.patches_at_once * math.prod(self.patch.values()) > 2 * 32 * 32:
             raise torch.OutOfMemoryError("CUDA out of memory")
-        return learn(self)
+        return learn(self, step)
 
-    monkeypatch.setattr(trainer.Trainer, "_learn", hungry)
+    monkeypatch.setattr(Stepper, "learn", hungry)
     events = list(train_events(config, pairs))
     warnings = [m.text for m in of(Message, events) if m.level == "warning"]
     assert warnings == [

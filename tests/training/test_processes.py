@@ -139,16 +139,16 @@ import sys
 import torch
 from napari_im2im.cli import main
 from napari_im2im.training.processes import processes
-from napari_im2im.training.trainer import Trainer
+from napari_im2im.training.stepping import Stepper
 
-compute = Trainer._compute_alone
+rehearse = Stepper.rehearse
 
-def hungry(self):
+def hungry(self, step):
     if not processes().is_first and self.patches_at_once > 1:
         raise torch.OutOfMemoryError("CUDA out of memory")
-    compute(self)
+    rehearse(self, step)
 
-Trainer._compute_alone = hungry
+Stepper.rehearse = hungry
 sys.exit(main())
 """
 

@@ -97,7 +97,7 @@ def train_events(
         validation_images=preparation.split.validation_images,
         validation=preparation.split.text,
     )
-    for note in (*preparation.notes, trainer.sizes_text()):
+    for note in (*preparation.notes, trainer.stepper.sizes_text()):
         yield Message(note)
     record = RunRecord(run, trainer.step)
     if run.writes:

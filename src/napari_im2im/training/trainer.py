@@ -18,9 +18,6 @@ from napari_im2im.events import (
     Progress,
     TrainingFinished,
 )
-from napari_im2im.training.adversarial.opponents import open_learner
-from napari_im2im.training.automatic import fewest_at_once, smaller_patch
-from napari_im2im.training.batches import Batches
 from napari_im2im.training.best import BestModel
 from napari_im2im.training.devices import is_out_of_memory
 from napari_im2im.training.divergence import worst_patch
@@ -31,12 +28,12 @@ from napari_im2im.training.finetuning.adaptation import (
 )
 from napari_im2im.training.schedule import StepPlan
 from napari_im2im.training.step_losses import StepLosses, first_that_diverged
+from napari_im2im.training.stepping import Stepper
 from napari_im2im.training.together import any_process
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterator, Mapping
 
-    import torch
     from lightning_fabric import Fabric
 
     from napari_im2im.training.preparation import Preparation
@@ -68,52 +65,21 @@ class Trainer:
         config = preparation.config
         self.preparation, self.run, self.fabric = preparation, run, fabric
         self.config, self.task = config, preparation.task
-        self.learner = open_learner(preparation, fabric)
         self.validator = preparation.validator(fabric.device)
-        self.parts = config.optimizer.accumulate
-        self._set_patch(preparation.patch)
-        self.plan = StepPlan(config.effort, self.batches.sampler.steps_per_epoch)
+        crop = self.validator.crops[0].spatial_shape
+        self.stepper = Stepper(preparation, fabric, crop)
+        self.learner = self.stepper.learner
+        self.plan = StepPlan(config.effort, self.stepper.steps_per_epoch)
         self.step = 0
         self.best = BestModel(preparation, run)
         self.next_validation = _FIRST_VALIDATION
         self.reason = ""
         self.losses = StepLosses(self.learner.loss_names, fabric)
 
-    def _set_patch(self, patch: Mapping[str, int]) -> None:
-        self.patch = dict(patch)
-        shape = tuple(self.patch.values())
-        count, rank = self.preparation.patches_per_step, self.fabric.global_rank
-        self.batches = Batches(
-            self.preparation,
-            shape,
-            count * self.fabric.world_size,
-            self.fabric.device,
-            slice(rank * count, (rank + 1) * count),
-        )
-        crop = self.validator.crops[0].spatial_shape
-        window = [min(sizes) for sizes in zip(shape, crop, strict=True)]
-        self.loss = self.task.loss(window).to(self.fabric.device)
-
-    @property
-    def patches_at_once(self) -> int:
-        """Patches that the network sees at a time."""
-        return math.ceil(self.preparation.patches_per_step / self.parts)
-
-    def sizes_text(self) -> str:
-        """Return a sentence about patches and batches."""
-        axes = " × ".join(self.patch)
-        size = " × ".join(map(str, self.patch.values()))
-        text = f"Patches of {size} pixels ({axes}), {self.patches_at_once} at a time"
-        if self.parts > 1:
-            text += f", {self.preparation.patches_per_step} in a step"
-        if self.fabric.world_size > 1:
-            text += f", in each of {self.fabric.world_size} processes"
-        return f"{text}."
-
     @property
     def epoch(self) -> int:
         """Number of times that as many pixels were seen as there are."""
-        return self.step // self.batches.sampler.steps_per_epoch
+        return self.step // self.stepper.steps_per_epoch
 
     def events(self) -> Generator[Event]:
         """Take the steps that are left."""
@@ -152,12 +118,14 @@ class Trainer:
 
     def _begin(self, started: float) -> Iterator[Event]:
         """Let the model that training starts from be the first best."""
-        start, network = self.preparation.start, self.learner.network.module
+        start, stepper = self.preparation.start, self.stepper
+        network = self.learner.network.module
         if self.preparation.adapts and start is not None:
-            adapt(network, first_examples(self.batches, self.parts), start.new_head)
+            examples = first_examples(stepper.batches, stepper.parts)
+            adapt(network, examples, start.new_head)
             self.learner.restart_average()
-        batch = self.batches.batch(0)
-        self.losses.begin(first_loss(network, batch, self.parts, self.loss))
+        batch = stepper.batches.batch(0)
+        self.losses.begin(first_loss(network, batch, stepper.parts, stepper.loss))
         yield from self._validate(started)
 
     def _take_step(self) -> Iterator[Event]:
@@ -165,7 +133,7 @@ class Trainer:
         self.learner.follow_schedule(self.plan.progress(self.step + 1))
         while True:
             try:
-                self.losses.add(self._learn())
+                self.losses.add(self.stepper.learn(self.step))
                 break
             except (RuntimeError, MemoryError) as error:
                 if not is_out_of_memory(error):
@@ -184,7 +152,7 @@ class Trainer:
         while True:
             short = False
             try:
-                self._compute_alone()
+                self.stepper.rehearse(self.step)
             except (RuntimeError, MemoryError) as error:
                 # Kept, it would keep the tensors that it was raised among.
                 short = is_out_of_memory(error)
@@ -194,29 +162,11 @@ class Trainer:
                 return
             yield self._shrink()
 
-    def _compute_alone(self) -> None:
-        batch = self.batches.batch(self.step)
-        self.learner.rehearse(batch, self.loss, self.parts)
-
-    def _learn(self) -> torch.Tensor:
-        batch = self.batches.batch(self.step)
-        return self.learner.learn(batch, self.loss, self.parts)
-
     def _shrink(self, error: BaseException | None = None) -> Message:
-        """Compute half of the patches at once, else take smaller ones."""
-        self.learner.forget_gradients()
-        sizes = self.preparation.sizes
-        if self.patches_at_once > fewest_at_once(self.patch, sizes):
-            self.parts = min(2 * self.parts, self.preparation.patches_per_step)
-        else:
-            patch = smaller_patch(self.patch, sizes)
-            if patch is None or min(patch.values()) < self.learner.least_size:
-                raise ConfigError(
-                    "There is too little memory for a single patch: choose a smaller "
-                    "network or close other programs."
-                ) from error
-            self._set_patch(patch)
-        return Message(f"Memory was short. {self.sizes_text()}", level="warning")
+        """Compute less at once from now on."""
+        self.stepper.shrink(error)
+        text = f"Memory was short. {self.stepper.sizes_text()}"
+        return Message(text, level="warning")
 
     def _progress(self) -> Progress:
         return Progress(
@@ -238,9 +188,10 @@ class Trainer:
         """Stop, and keep the patch whose loss was no number."""
         self.reason = "the loss is no number any more"
         weights = self.run.load_checkpoint()["network"]
-        batch = self.batches.batch(step)
-        worst = worst_patch(self.learner.network.module, weights, batch, self.loss)
-        patch = self.batches.patches(step).patch(worst)
+        batches, loss = self.stepper.batches, self.stepper.loss
+        network = self.learner.network.module
+        worst = worst_patch(network, weights, batches.batch(step), loss)
+        patch = batches.patches(step).patch(worst)
         file = self.run.save_patch(step, patch)
         rate = self.config.optimizer.learning_rate
         return Message(
@@ -268,7 +219,7 @@ class Trainer:
         import_module("bioimageio.spec")
         self.best.get_ready(self.learner.kept, self.validator.crops[0].input)
         begun = time.monotonic()
-        evaluation = self.validator.evaluate(self.learner.judged, self.loss)
+        evaluation = self.validator.evaluate(self.learner.judged, self.stepper.loss)
         values = {
             **self.losses.close_interval(),
             "validation_loss": evaluation.loss,
@@ -347,8 +298,8 @@ class Trainer:
                 **self.best.state_dict(),
                 "next_validation": self.next_validation,
                 "interval_losses": self.losses.interval,
-                "patch": self.patch,
-                "parts": self.parts,
+                "patch": self.stepper.patch,
+                "parts": self.stepper.parts,
             },
             best=best,
         )
@@ -372,8 +323,8 @@ class Trainer:
                 "choose the same ones, or train anew."
             )
         self.learner.load_state_dict(state)
-        self.parts = state["parts"]
-        self._set_patch(state["patch"])
+        self.stepper.parts = state["parts"]
+        self.stepper.set_patch(state["patch"])
         self.plan.elapsed = state["elapsed"]
         if self.config.effort.time_limit is not None:
             self.plan.total = state["total"]
