@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from pathlib import Path
 
+    from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
 _NOT_METRICS = ("step", "epoch", "seconds")
@@ -87,7 +88,6 @@ def _curve(
 ) -> bytes:
     # Without pyplot: no window, no state, safe in any thread.
     from matplotlib.figure import Figure
-    from matplotlib.ticker import LogFormatter
 
     # Margins that suit all numbers: a layout would draw each chart twice.
     figure = Figure((6.4, 3.6))
@@ -98,11 +98,22 @@ def _curve(
         axes.legend(frameon=False)
     positive = all(value > 0 for values in lines.values() for value in values)
     if title == _TITLES["loss"] and positive:
-        axes.set_yscale("log")
-        axes.yaxis.set_major_formatter(LogFormatter())
-        axes.yaxis.set_minor_formatter(LogFormatter(minor_thresholds=(2, 0.4)))
+        _use_logarithms(axes)
     axes.set_xlabel("Step")
     axes.set_ylabel(title)
     axes.grid(alpha=0.3)
     axes.spines[["top", "right"]].set_visible(False)
     return as_png(figure)
+
+
+def _use_logarithms(axes: Axes) -> None:
+    """Make the vertical axis logarithmic, with the ticks 0.9 and 0.5, not 9e-01."""
+    from matplotlib.ticker import LogFormatter
+
+    class Plain(LogFormatter):
+        def __call__(self, x: float, pos: int | None = None) -> str:
+            return f"{x:g}" if super().__call__(x, pos) else ""
+
+    axes.set_yscale("log")
+    axes.yaxis.set_major_formatter(Plain())
+    axes.yaxis.set_minor_formatter(Plain(minor_thresholds=(2, 0.4)))
