@@ -9,9 +9,7 @@ from skimage.measure import label
 from napari_im2im.errors import ConfigError
 from napari_im2im.events import NewBest
 from napari_im2im.models.networks import build_network
-from napari_im2im.training.adversarial.config import AdversarialConfig
 from napari_im2im.training.config import TrainConfig
-from napari_im2im.training.forecast import forecast_training
 from napari_im2im.training.loop import train_events
 from napari_im2im.training.presets import list_presets, load_preset, with_preset
 from napari_im2im.training.tasks.catalogue import TASKS
@@ -108,18 +106,3 @@ def test_an_unknown_recipe_names_the_nearest():
         load_preset("label-free-2d")
     with pytest.raises(ConfigError, match="choose from cyclegan-2d, "):
         load_preset("x")
-
-
-def test_a_forecast_writes_nothing_and_names_what_would_run(make_pair, tmp_path):
-    config = tiny("restoration-2d", tmp_path / "runs")
-    pairs = tiny_pairs(make_pair, "yx")
-    forecast = forecast_training(config, pairs)
-    assert not (tmp_path / "runs").exists()
-    assert (forecast.steps, forecast.seconds) == (2, None)
-    assert forecast.patch == {"y": 16, "x": 32}
-    assert "UNet with" in forecast.describe()
-    assert "ends after 2 steps" in forecast.describe()
-    against = config.model_copy(update={"adversarial": AdversarialConfig(weight=1)})
-    assert forecast_training(against, pairs).memory > forecast.memory
-    larger = config.model_copy(update={"batch_size": 4})
-    assert forecast_training(larger, pairs).memory > forecast.memory

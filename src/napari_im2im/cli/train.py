@@ -26,7 +26,9 @@ class Train(JsonOption, TrainConfig):
         description="Recipe that fills in what isn't said; see 'napari-im2im presets'.",
     )
     dry_run: bool = Field(
-        False, description="Say what would run, read the images, and stop there."
+        False,
+        description="Say what would run: read the images, time a few steps, and stop "
+        "there.",
     )
 
     trust: list[str] = Field(

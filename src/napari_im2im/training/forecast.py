@@ -1,9 +1,10 @@
-"""What a training would do and need, without a single step."""
+"""What a training would do and need, by a few steps that are forgotten."""
 
 from __future__ import annotations
 
 import copy
 import math
+import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -12,11 +13,12 @@ import torch
 from napari_im2im.errors import ConfigError
 from napari_im2im.events import Event
 from napari_im2im.folders import check_writable, runs_folder
-from napari_im2im.training.data.sampling import PatchSampler
-from napari_im2im.training.devices import device_name, open_fabric
+from napari_im2im.inference.tiling.planning import free_memory
+from napari_im2im.training.devices import device_name, is_out_of_memory, open_fabric
 from napari_im2im.training.preparation import check_batch, prepare
 from napari_im2im.training.runs.folder import disk_bytes
 from napari_im2im.training.schedule import StepPlan
+from napari_im2im.training.stepping import Stepper
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
@@ -24,10 +26,18 @@ if TYPE_CHECKING:
 
     from napari_im2im.training.config import TrainConfig
     from napari_im2im.training.data.examples import Example, Pair
-    from napari_im2im.training.preparation import Preparation
 
 _BYTES_PER_WEIGHT = 16
 """Weight, gradient and the two moments of AdamW, in float32."""
+
+_TIMED_SECONDS = 2.0
+"""So long are steps timed, behind a first one."""
+
+_TIMED_STEPS = 3
+"""Fewest steps that are timed."""
+
+_LONG = 20.0
+"""Seconds of a first step that are enough to know the pace."""
 
 
 @dataclass(frozen=True)
@@ -37,7 +47,9 @@ class TrainingForecast(Event):
     ``steps`` is None where the time ends it, ``seconds`` where the steps do.
     ``memory`` and ``disk`` are bytes: of the device (estimated: weights, their
     gradients and what the layers keep for the backward pass), and at most in
-    ``folder``.
+    ``folder``. ``seconds_per_step`` is measured, without validations; None where
+    memory is short, which ``message`` says. ``patch`` and ``batch_size`` are as large
+    as memory allowed.
     """
 
     name: str
@@ -55,24 +67,41 @@ class TrainingForecast(Event):
     seconds: float | None
     memory: int
     disk: int
+    seconds_per_step: float | None
+    message: str
 
     def describe(self) -> str:
         """Return it in sentences."""
         patch = " × ".join(f"{axis} {size}" for axis, size in self.patch.items())
         limits = [f"{self.steps:,} steps"] if self.steps is not None else []
         if self.seconds is not None:
-            limits.append(f"{self.seconds / 60:.3g} min")
-        return (
+            limits.append(_duration(self.seconds))
+        lines = [
             f"{self.name}: {self.network} with {self.parameters:,} parameters on "
-            f"{self.device}.\n"
+            f"{self.device}.",
             f"Images to train on: {self.training_images}, to validate on: "
-            f"{self.validation_images}. {self.validation}\n"
+            f"{self.validation_images}. {self.validation}",
             f"Patches of {patch} pixels, {self.batch_size} at a time, "
             f"{self.steps_per_epoch:,} steps an epoch; ends after "
-            f"{' or '.join(limits)}.\n"
+            f"{' or '.join(limits)}.",
+            self._pace(),
             f"About {self.memory / 1e9:.2g} GB of memory on {self.device}, up to "
-            f"{self.disk / 1e9:.2g} GB in {self.folder}."
-        )
+            f"{self.disk / 1e9:.2g} GB in {self.folder}.",
+            self.message,
+        ]
+        return "\n".join(line for line in lines if line)
+
+    def _pace(self) -> str:
+        """Return in a sentence how long it takes, or how far it comes."""
+        if self.seconds_per_step is None:
+            return ""
+        limit, most = self.seconds or math.inf, self.steps or math.inf
+        text = f"A step takes {self.seconds_per_step:.2g} s"
+        if limit / self.seconds_per_step < most:
+            fit = limit / self.seconds_per_step
+            return f"{text}: about {fit:,.0f} steps, or fewer by what validating takes."
+        needed = self.seconds_per_step * most
+        return f"{text}: about {_duration(needed)}, and what validating takes."
 
 
 def forecast_training(
@@ -81,7 +110,9 @@ def forecast_training(
     *,
     trusted: Collection[str] = (),
 ) -> TrainingForecast:
-    """Make all checks and choices of a training, but take no step and write nothing.
+    """Make all checks and choices of a training, and time steps; write nothing.
+
+    A few steps are taken, and forgotten with the network that they taught.
 
     Parameters
     ----------
@@ -114,8 +145,10 @@ def forecast_training(
     folder = config.output or runs_folder()
     disk = disk_bytes(*preparation.networks)
     check_writable(folder, disk)
-    steps_per_epoch = _steps_per_epoch(preparation)
-    plan = StepPlan(config.effort, steps_per_epoch)
+    crop = preparation.validator(fabric.device).crops[0].spatial_shape
+    stepper = Stepper(preparation, fabric, crop)
+    plan = StepPlan(config.effort, stepper.steps_per_epoch)
+    pace, message = _measured_pace(stepper)
     return TrainingForecast(
         name=config.name,
         folder=folder,
@@ -125,20 +158,63 @@ def forecast_training(
         training_images=preparation.split.training_images,
         validation_images=preparation.split.validation_images,
         validation=preparation.split.text,
-        patch=preparation.patch,
-        batch_size=preparation.batch_size,
+        patch=stepper.patch,
+        batch_size=stepper.patches_at_once,
         steps=plan.most,
-        steps_per_epoch=steps_per_epoch,
+        steps_per_epoch=plan.steps_per_epoch,
         seconds=config.effort.time_limit,
-        memory=memory_bytes(preparation),
+        memory=memory_bytes(stepper),
         disk=disk,
+        seconds_per_step=pace,
+        message=message,
     )
 
 
-def memory_bytes(preparation: Preparation) -> int:
+def _measured_pace(stepper: Stepper) -> tuple[float | None, str]:
+    """Return the seconds of a step, and a sentence where memory is short."""
+    free = free_memory("cpu")
+    # A computer that runs out of memory ends the process without a word.
+    if stepper.fabric.device.type == "cpu" and memory_bytes(stepper) > free:
+        return None, (
+            f"Only {free / 1e9:.2g} GB of memory are free, so no step was timed: "
+            "choose a smaller patch, batch or network, or close other programs."
+        )
+    message = ""
+    while True:
+        try:
+            seconds = _step_seconds(stepper, 0, 1)
+            if seconds < _LONG:
+                seconds = _step_seconds(stepper, 1, _TIMED_STEPS, _TIMED_SECONDS)
+            stepper.learner.forget_gradients()
+            return seconds, message
+        except (RuntimeError, MemoryError) as error:
+            if not is_out_of_memory(error):
+                raise
+            stepper.shrink(error)
+            message = f"Memory was short. {stepper.sizes_text()}"
+
+
+def _step_seconds(
+    stepper: Stepper, first: int, count: int, seconds: float = 0
+) -> float:
+    """Return what a step takes, by at least so many and for at least some seconds."""
+    # Several processes would wait for each other, and they count differently.
+    alone = stepper.fabric.world_size == 1
+    take = stepper.learn if alone else stepper.rehearse
+    begun, taken = time.monotonic(), 0
+    while taken < count or time.monotonic() - begun < seconds:
+        take(first + taken)
+        taken += 1
+    # What is computed last comes last: a device works behind the program.
+    float(torch.zeros((), device=stepper.fabric.device))
+    return (time.monotonic() - begun) / taken
+
+
+def memory_bytes(stepper: Stepper) -> int:
     """Estimate the bytes that a step needs, in float32, by a run without values."""
+    preparation = stepper.preparation
     layout, opponents = preparation.layout, preparation.opponents
-    shape = (preparation.batch_size, *preparation.patch.values())
+    shape = (stepper.patches_at_once, *stepper.patch.values())
     inputs, outputs = len(layout.input_channels), len(preparation.task.output_names)
     kept = _kept(preparation.network, inputs, shape)
     if opponents is not None:
@@ -173,16 +249,13 @@ def _kept(network: torch.nn.Module, channels: int, shape: Sequence[int]) -> int:
     return kept
 
 
-def _steps_per_epoch(preparation: Preparation) -> int:
-    """Return the steps in which as many pixels are seen as the larger set has."""
-    splits = (preparation.split, preparation.others)
-    patch = tuple(preparation.patch.values())
-    return max(
-        PatchSampler(s.training, patch, preparation.patches_per_step).steps_per_epoch
-        for s in splits
-        if s is not None
-    )
-
-
 def _weights(network: torch.nn.Module) -> int:
     return sum(weight.numel() for weight in network.parameters())
+
+
+def _duration(seconds: float) -> str:
+    """Return a time as people say it."""
+    for unit, length in (("h", 3600), ("min", 60)):
+        if seconds >= 1.5 * length:
+            return f"{seconds / length:.2g} {unit}"
+    return f"{seconds:.2g} s"
