@@ -70,6 +70,33 @@ def test_an_error_stands_beside_its_field(page, qtbot):
     assert not page.job_row.run_button.isEnabled()
 
 
+def test_what_is_to_fix_has_the_name_that_the_page_gives_it(page, qtbot, sentences):
+    page.form.fields["cite"].set_value([{"text": "x", "doi": "bad"}])
+    page.refresh()
+    wanted = ["First: Complete the field Citations."]
+    qtbot.waitUntil(lambda: sentences(page) == wanted)
+
+
+def test_long_checks_leave_no_gap_below_them(page, qtbot):
+    page.resize(340, 560)
+    for name in "abcdef":
+        page.checks.show_check(name, "passed", "Reproduces the test image. " * 9)
+    body = page.checks.parentWidget()
+
+    def gap():
+        return body.height() - page.checks.geometry().bottom()
+
+    qtbot.waitUntil(lambda: page.checks.height() > 200 and gap() < 20)
+
+
+def test_a_model_has_one_page(make_napari_viewer, tmp_path, monkeypatch):
+    monkeypatch.setattr(widget, "_describe", lambda path: iter(()))
+    viewer = make_napari_viewer()
+    page = widget.open_export(viewer, tmp_path / "one")
+    other = widget.open_export(viewer, tmp_path / "two")
+    assert widget.open_export(viewer, tmp_path / "one") is page is not other
+
+
 def test_a_wish_of_the_reviewers_keeps_nobody_from_exporting(page, qtbot):
     page.form.fields["name"].set_value("Nuclei " * 12)
     page.refresh()

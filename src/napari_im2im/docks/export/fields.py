@@ -156,7 +156,8 @@ class Rows(QWidget):  # type: ignore[misc]
 
     def __init__(self, title: str, parts: Mapping[str, str]) -> None:
         super().__init__()
-        self.title = title
+        self.title = f"{title}s"
+        self._one = title
         self._parts = dict(parts)
         self._rows: list[dict[str, Field]] = []
         self.error = sentence("")
@@ -166,7 +167,7 @@ class Rows(QWidget):  # type: ignore[misc]
         self._layout.setSpacing(4)
         self.add_button = QPushButton(f"Add {title.lower()}")
         self.add_button.clicked.connect(lambda: self._add({}))
-        self._layout.addWidget(QLabel(f"{title}s"))
+        self._layout.addWidget(QLabel(self.title))
         self._layout.addWidget(self.error)
         self._layout.addWidget(self.add_button)
 
@@ -200,7 +201,7 @@ class Rows(QWidget):  # type: ignore[misc]
             else:
                 rest[key] = text
         text = next(iter(rest.values()), "")
-        self.error.setText(f"⚠ {self.title}: {text}" if text else "")
+        self.error.setText(f"⚠ {self._one}: {text}" if text else "")
         self.error.setVisible(bool(text))
 
     def show_wish(self, text: str) -> None:
@@ -226,7 +227,7 @@ class Rows(QWidget):  # type: ignore[misc]
                 pair = QHBoxLayout()
                 layout.addLayout(pair)
             pair.addWidget(field, 1, Qt.AlignmentFlag.AlignTop)
-        remove = QPushButton(f"Remove {self.title.lower()}")
+        remove = QPushButton(f"Remove {self._one.lower()}")
         remove.clicked.connect(lambda: self._remove(row))
         layout.addWidget(remove)
         self._rows.append(row)

@@ -7,7 +7,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from qtpy.QtCore import Qt
+from qtpy.QtCore import Qt, QTimer
 from qtpy.QtGui import QImage, QPixmap
 from qtpy.QtWidgets import (
     QCheckBox,
@@ -28,6 +28,7 @@ from napari_im2im.docks.dock import Dock
 from napari_im2im.docks.export.check_list import CheckList
 from napari_im2im.docks.export.form import ExportForm
 from napari_im2im.docks.job_row import sentence
+from napari_im2im.docks.opening import frame_of
 from napari_im2im.errors import ConfigError
 from napari_im2im.events import Event, Message
 
@@ -100,6 +101,10 @@ class ExportWidget(Dock):
         self.output_button = QPushButton("…")
         self.checks = CheckList()
         self._bar = self.findChild(QScrollArea).verticalScrollBar()
+        # Once the foot says how the export ended, and left less room.
+        self._settled = QTimer(self)
+        self._settled.setSingleShot(True)
+        self._settled.timeout.connect(self._show_last_check)
         self._parent = ""
         self._arrange()
         self._connect()
@@ -146,6 +151,14 @@ class ExportWidget(Dock):
         if self.running:
             self._bar.setValue(lowest)
 
+    def _show_last_check(self) -> None:
+        self._bar.setValue(self._bar.maximum())
+
+    def tell_end(self, end: str) -> None:
+        """Keep the last check in sight, too."""
+        super().tell_end(end)
+        self._settled.start(100)
+
     def refresh(self) -> None:
         """Say beside each field what to fix, and what Export will do."""
         if self.running:
@@ -154,10 +167,10 @@ class ExportWidget(Dock):
         output = Path(self.output.text())
         if errors:
             wrong = {key.partition(".")[0] for key in errors}
-            field = next(name for name in self.form.fields if name in wrong)
-            field = field.replace("_", " ")
+            fields = self.form.fields.items()
+            title = next(field.title for name, field in fields if name in wrong)
             count = f" ({len(errors)} fields to go)" if len(errors) > 1 else ""
-            advice = Advice(f"Complete the field {field}{count}.", "stop")
+            advice = Advice(f"Complete the field {title}{count}.", "stop")
         elif output.suffix.lower() != ".zip":
             advice = Advice("Choose the zip to write.", "stop")
         elif output.exists():
@@ -288,7 +301,7 @@ def free_name(path: Path) -> Path:
 
 
 def open_export(viewer: napari.Viewer, path: str | Path) -> ExportWidget:
-    """Open the Export page of a model beside the other docks.
+    """Open the Export page of a model, or bring it forward if it is open.
 
     Parameters
     ----------
@@ -297,6 +310,13 @@ def open_export(viewer: napari.Viewer, path: str | Path) -> ExportWidget:
     path
         Run folder, package folder or zip.
     """
+    page: ExportWidget
+    for page in viewer.window._qt_window.findChildren(ExportWidget):
+        frame = frame_of(page)
+        if page.path == Path(path) and frame is not None:
+            frame.show()
+            frame.raise_()
+            return page
     page = ExportWidget(viewer, path)
     dock = viewer.window.add_dock_widget(page, name="Export", area="right", tabify=True)
     dock.raise_()
