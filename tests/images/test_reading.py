@@ -383,6 +383,18 @@ def test_a_damaged_file_is_named_when_its_pixels_are_read(tmp_path: Path) -> Non
         image.read()
 
 
+def test_planes_before_the_end_of_a_cut_off_file_are_read(tmp_path: Path) -> None:
+    path = tmp_path / "cells.tif"
+    tifffile.imwrite(path, STACK[0, 0])
+    with tifffile.TiffFile(path) as file:
+        start = file.pages[0].dataoffsets[0]
+    path.write_bytes(path.read_bytes()[: start + STACK[0, 0].nbytes - 99])
+    image = open_image(path, axes="zyx")
+    np.testing.assert_array_equal(image.read({"z": slice(0, 1)})[0], STACK[0, 0, 0])
+    with pytest.raises(ImageError, match=r"cells\.tif can't be read"):
+        image.read({"z": slice(4, 5)})
+
+
 @pytest.mark.parametrize("compression", [None, "zlib"])
 def test_a_file_that_another_replaces_is_named(
     tmp_path: Path, compression: str | None

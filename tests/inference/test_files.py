@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import tifffile
 import zarr
 
 from inference.models import FakeModel, FakeRuntime, events_of, predicted
@@ -231,6 +232,26 @@ def damaged(folder: Path) -> Image:
 def test_a_damaged_chunk_is_named(tmp_path: Path) -> None:
     with pytest.raises(ImageError, match=r"source .* chunk \(2, 1\)"):
         events_of(MODEL, UNET, damaged(tmp_path), tile=TILE, halo="exact")
+
+
+def test_a_damaged_part_of_a_tiff_is_named_and_skipped(tmp_path: Path) -> None:
+    path = tmp_path / "source.tif"
+    pixels = np.random.default_rng(0).standard_normal((256, 192)).astype(np.float32)
+    tifffile.imwrite(path, pixels, tile=(64, 64), compression="zlib")
+    with tifffile.TiffFile(path) as file:
+        start = file.pages[0].dataoffsets[2 * 3 + 1]
+    content = bytearray(path.read_bytes())
+    content[start : start + 100] = bytes(100)
+    path.write_bytes(content)
+    source = open_image(path)
+    with pytest.raises(ImageError, match=r"source .* chunk \(2, 1\)"):
+        events_of(MODEL, UNET, source, tile=TILE, halo="exact")
+    events = events_of(MODEL, UNET, source, tile=TILE, halo="exact", unreadable="skip")
+    finished = events[-1]
+    assert isinstance(finished, PredictionFinished)
+    result = np.asarray(finished.outputs[0].data)[0]
+    assert not result[140:180, 70:120].any()
+    assert result[:64].all()
 
 
 def test_or_skipped_if_that_is_asked_for(tmp_path: Path) -> None:

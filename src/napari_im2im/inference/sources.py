@@ -10,6 +10,7 @@ import numpy as np
 
 from napari_im2im.errors import ImageError
 from napari_im2im.images.blocks import iterate_blocks
+from napari_im2im.images.formats.lazy import DamagedPixelsError
 from napari_im2im.inference.tiling.tiles import reflected_positions
 
 if TYPE_CHECKING:
@@ -124,14 +125,22 @@ def _read(
 ) -> np.ndarray:
     try:
         return image.read(region, order)
+    except DamagedPixelsError as error:
+        raise _error(image, region, str(error.__cause__)) from error
     except (ImageError, MemoryError):
         raise
     except Exception as error:  # Each store and codec has its own.
-        where = _unreadable(image, region)
-        raise UnreadableChunkError(
-            f"{image.name} can't be read at {where} ({type(error).__name__}: {error}): "
-            "restore that part of the file, or choose to skip what can't be read."
-        ) from error
+        reason = f"{type(error).__name__}: {error}"
+        raise _error(image, region, reason) from error
+
+
+def _error(
+    image: Image, region: Mapping[str, slice], reason: str
+) -> UnreadableChunkError:
+    return UnreadableChunkError(
+        f"{image.name} can't be read at {_unreadable(image, region)} ({reason}): "
+        "restore that part of the file, or choose to skip what can't be read."
+    )
 
 
 def _unreadable(image: Image, region: Mapping[str, slice]) -> str:

@@ -20,6 +20,10 @@ if TYPE_CHECKING:
 _OPEN_FILES = 16
 
 
+class DamagedPixelsError(ImageError):
+    """Pixels of a file can't be read; others may be."""
+
+
 @dataclass(frozen=True)
 class FileArray:
     """An array in a file that is only open while it is in use.
@@ -66,15 +70,22 @@ class FileArray:
         Raises
         ------
         ImageError
-            If the file is gone or damaged.
+            If the file is gone; `DamagedPixelsError` if these pixels are damaged.
         """
         try:
-            return np.asarray(_opened(self)[key])
+            opened = _opened(self)
         except (OSError, ValueError, RuntimeError) as error:
-            raise ImageError(
-                f"The pixels of {self.path.name} can't be read ({error}): check that "
-                "the file is there and complete."
-            ) from error
+            raise ImageError(self._unreadable(error)) from error
+        try:
+            return np.asarray(opened[key])
+        except (OSError, ValueError, RuntimeError) as error:
+            raise DamagedPixelsError(self._unreadable(error)) from error
+
+    def _unreadable(self, error: Exception) -> str:
+        return (
+            f"The pixels of {self.path.name} can't be read ({error}): check that the "
+            "file is there and complete."
+        )
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
         return np.asarray(self[...], dtype=dtype)

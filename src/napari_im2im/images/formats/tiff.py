@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import weakref
 from typing import TYPE_CHECKING, Any, NamedTuple
 from xml.etree import ElementTree
@@ -68,11 +69,28 @@ def _lazy_pixels(path: Path, file: tifffile.TiffFile, index: int) -> FileArray:
     shape = series.get_shape(squeeze=False)
     status = path.stat()
     modified = status.st_mtime_ns
-    if series.dataoffset is None:
+    # Of a file that was cut off, the pages that are there can still be read.
+    cut_off = series.dataoffset is not None and (
+        series.dataoffset + math.prod(shape) * dtype.itemsize > status.st_size
+    )
+    if series.dataoffset is None or cut_off:
         dtype = dtype.newbyteorder("=")
-        return FileArray(_Pages, path, modified, index, shape, dtype)
+        chunks = _chunks(series, shape)
+        return FileArray(_Pages, path, modified, index, shape, dtype, chunks)
     part = _Mapping(series.dataoffset, dtype, shape, status.st_size)
     return FileArray(_map_pixels, path, modified, part, shape, dtype)
+
+
+def _chunks(
+    series: tifffile.TiffPageSeries, shape: tuple[int, ...]
+) -> tuple[int, ...] | None:
+    """Return the tiles or strips of a series, None where its axes hide them."""
+    page = series.keyframe
+    strip = page.chunks
+    if len(strip) != len(page.shape) or shape[-len(strip) :] != page.shape:
+        return None
+    cut = (min(part, size) for part, size in zip(strip, page.shape, strict=True))
+    return (*(1,) * (len(shape) - len(strip)), *cut)
 
 
 def read_tiff(path: Path, scene: int | str | None) -> Contents:
