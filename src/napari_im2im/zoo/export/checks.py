@@ -67,9 +67,15 @@ def completeness(described: Mapping[str, Any], folder: Path) -> float:
 
 
 def core_events(
-    built: ModelDescr, package: ModelPackage, trusted: Collection[str]
+    built: ModelDescr,
+    package: ModelPackage,
+    own: Collection[str],
+    trusted: Collection[str],
 ) -> Generator[Event]:
     """Let bioimageio.core reproduce the test tensors with each weights format.
+
+    The formats ``own``, which the model came with, are first: if they fail, so do
+    those that were made from them.
 
     Yields
     ------
@@ -84,7 +90,7 @@ def core_events(
     from bioimageio.core import test_model
 
     code = code_of(package)
-    for weights_format in package.weights:
+    for weights_format in sorted(package.weights, key=lambda name: name not in own):
         name = f"bioimageio.core runs {weights_format}"
         yield Checked(name, "running")
         needed = code.get(weights_format)
@@ -105,16 +111,20 @@ def core_events(
         del summary.details[1:]
         summary.status = "valid-format"
         if problems:
-            text = f"{weights_format}: {problems[0][:300]}"
+            # What follows is where and by how much, in the notation of Python.
+            text = problems[0].partition(" Max relative difference")[0][:300]
             yield Checked(name, "failed", text)
             raise ModelError(
                 "bioimageio.core can't reproduce the test image with "
-                f"{text.rstrip('.')}. {_cure(package, weights_format)}"
+                f"{weights_format}: {text.rstrip('.')}. "
+                f"{_cure(package, weights_format, own)}"
             )
         yield Checked(name, "passed", "Reproduces the test image, and other sizes.")
 
 
-def engine_events(package: ModelPackage, trusted: Collection[str]) -> Generator[Event]:
+def engine_events(
+    package: ModelPackage, own: Collection[str], trusted: Collection[str]
+) -> Generator[Event]:
     """Predict the test image with our own engine, whole and in tiles.
 
     Yields
@@ -140,7 +150,7 @@ def engine_events(package: ModelPackage, trusted: Collection[str]) -> Generator[
             yield Checked(name, "failed", event.sentence)
             raise ModelError(
                 f"The test image isn't reproduced: {event.sentence} "
-                f"{_cure(package, event.weights_format)}"
+                f"{_cure(package, event.weights_format, own)}"
             )
         elif not event.passed and verdict == "passed":
             # True of networks that look at the whole image; they are blended.
@@ -148,10 +158,10 @@ def engine_events(package: ModelPackage, trusted: Collection[str]) -> Generator[
     yield Checked(name, verdict, " ".join(texts))  # type: ignore[arg-type]
 
 
-def _cure(package: ModelPackage, weights_format: str) -> str:
+def _cure(package: ModelPackage, weights_format: str, own: Collection[str]) -> str:
     """Say what to do about weights that fail."""
-    if len(package.weights) == 1:
-        return "It is the model's only format: export another version of the model."
+    if {weights_format} in (set(own), set(package.weights)):
+        return "No other format would do better: export another version of the model."
     return (
         f"Leave this format out: --leave_out {weights_format}, or its box on the "
         "Export page."
