@@ -50,6 +50,43 @@ def test_a_failed_image_is_named_at_the_end(words, tmp_path, capsys):
     assert "1 of 2 images failed: 0_predicted.ome.tif" in capsys.readouterr().err
 
 
+def test_a_dry_run_says_what_would_be_compared_and_writes_nothing(
+    words, tmp_path, capsys
+):
+    output = tmp_path / "out"
+    words += ["--output", str(output), "--error_maps", "--dry-run"]
+    assert main([*words, "--normalization", "percentiles"]) == DONE
+    said = capsys.readouterr().out
+    assert (
+        f"{tmp_path / '0_predicted.ome.tif'} ↔ {tmp_path / '0_truth.ome.tif'}" in said
+    )
+    assert f"2 images to compare ({tmp_path.name} 2), by PSNR, SSIM" in said
+    assert "percentiles 0.1 and 99.9" in said
+    assert str(output / "errors" / "1_predicted_error.ome.tif") in said
+    assert main([*words, "--json"]) == DONE
+    (line,) = capsys.readouterr().out.splitlines()
+    forecast = json.loads(line)
+    assert forecast["event"] == "EvaluationForecast"
+    assert forecast["groups"] == {tmp_path.name: 2}
+    assert forecast["comparisons"][1]["channels"] == ["0"]
+    assert not output.exists()
+
+
+def test_a_dry_run_refuses_what_the_run_refuses(words, tmp_path, capsys):
+    assert main([*words, "--dry-run", "--channels", "0"]) == FAILED
+    refused = capsys.readouterr().err
+    assert main([*words, "--channels", "0"]) == FAILED
+    assert refused.strip() in capsys.readouterr().err
+    (tmp_path / "0_predicted.ome.tif").write_bytes(b"not a TIFF")
+    assert main([*words, "--dry-run"]) == FAILED
+    output = capsys.readouterr()
+    assert "1 of 2 images would fail: 0_predicted.ome.tif" in output.err
+    assert "1 image to compare" in output.out
+    (tmp_path / "0_truth.ome.tif").unlink()
+    assert main([*words, "--dry-run"]) == FAILED
+    assert "2 inputs don't pair with 1 targets" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize(
     ("further", "sentence"),
     [

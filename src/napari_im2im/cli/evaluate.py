@@ -7,8 +7,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pydantic import Field
+from rich.markup import escape
 
-from napari_im2im.cli.json_lines import JsonOption
+from napari_im2im.cli.json_lines import JsonOption, json_line
 from napari_im2im.errors import ConfigError, DataError
 from napari_im2im.evaluation.config import EvaluateConfig
 
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
 
     from rich.table import Table
 
+    from napari_im2im.evaluation.forecast import EvaluationForecast
     from napari_im2im.evaluation.job import EvaluationFinished
     from napari_im2im.evaluation.report import Summary
 
@@ -39,6 +41,11 @@ class Evaluate(JsonOption, EvaluateConfig):
         description="SHA-256 of the code of the model that may run.",
     )
 
+    dry_run: bool = Field(
+        False,
+        description="Say what would be compared and written, and stop there.",
+    )
+
     def run(self) -> None:
         """Evaluate, and print the means with their spread."""
         if bool(self.predictions) == bool(self.model):
@@ -53,13 +60,21 @@ class Evaluate(JsonOption, EvaluateConfig):
             )
         from napari_im2im.api.models import find_model
         from napari_im2im.cli.console import follow, print_table, results, status
+        from napari_im2im.evaluation.forecast import forecast_evaluation
         from napari_im2im.evaluation.job import EvaluationFinished, evaluate_events
 
-        own = {"config", "json_lines", "trust"}
+        own = {"config", "json_lines", "trust", "dry_run"}
         values = self.model_dump(exclude=own, exclude_unset=True)
         if self.model:
             values["model"] = str(find_model(self.model))
         job = EvaluateConfig.model_validate(values)
+        if self.dry_run:
+            forecast = forecast_evaluation(job, trusted=self.trust)
+            results.print(
+                json_line(forecast) if self.json_lines else forecast.describe()
+            )
+            _say_what_would_fail(forecast)
+            return
         events = evaluate_events(job, trusted=self.trust)
         last = follow(events, "Evaluating", json_lines=self.json_lines)
         if not isinstance(last, EvaluationFinished):
@@ -73,6 +88,26 @@ class Evaluate(JsonOption, EvaluateConfig):
             names = ", ".join(failure.image for failure in last.failed)
             total = len(last.failed) + last.summaries[0].images
             raise DataError(f"{len(last.failed)} of {total} images failed: {names}.")
+
+
+def _say_what_would_fail(forecast: EvaluationForecast) -> None:
+    """Name the images that can't be compared, and why.
+
+    Raises
+    ------
+    DataError
+        If there are any.
+    """
+    from napari_im2im.cli.console import status
+
+    for failure in forecast.failed:
+        text = f"[red]{escape(failure.image)}:[/red] {escape(failure.reason)}"
+        status.print(text, soft_wrap=True)
+    if forecast.failed:
+        names = ", ".join(failure.image for failure in forecast.failed)
+        failed = len(forecast.failed)
+        total = failed + len(forecast.comparisons)
+        raise DataError(f"{failed} of {total} images would fail: {names}.")
 
 
 def summary_table(finished: EvaluationFinished) -> Table:

@@ -128,26 +128,29 @@ class Predict(JsonOption, PredictConfig):
         """Say what would run, with memory and time; read the images for it."""
         from napari_im2im.cli.console import results, status
         from napari_im2im.inference.collection import check_tasks, task_config
-        from napari_im2im.inference.forecast import forecast_prediction
+        from napari_im2im.inference.forecast import forecast_with
+        from napari_im2im.inference.loaded import LoadedModel
+        from napari_im2im.inference.prediction import opened_images
 
         check_tasks(job, tasks, package)
         failed = []
-        for task in tasks:
-            if self.resume and task.complete:
-                continue
-            try:
-                forecast = forecast_prediction(
-                    task_config(job, task, package), trusted=self.trust
-                )
-            except Im2ImError as error:
-                if len(tasks) == 1:
-                    raise
-                status.print(f"[red]{task.inputs[0]}:[/red] {error}", soft_wrap=True)
-                failed.append(task.inputs[0].name)
-            else:
-                results.print(
-                    json_line(forecast) if self.json_lines else forecast.describe()
-                )
+        with LoadedModel(package, job, self.trust) as loaded:
+            for task in tasks:
+                if self.resume and task.complete:
+                    continue
+                try:
+                    own = task_config(job, task, package)
+                    forecast, _ = forecast_with(loaded, own, opened_images(own))
+                except Im2ImError as error:
+                    if len(tasks) == 1:
+                        raise
+                    text = f"[red]{task.inputs[0]}:[/red] {error}"
+                    status.print(text, soft_wrap=True)
+                    failed.append(task.inputs[0].name)
+                else:
+                    results.print(
+                        json_line(forecast) if self.json_lines else forecast.describe()
+                    )
         if failed:
             raise ModelError(
                 f"{len(failed)} of {len(tasks)} images would fail: {', '.join(failed)}."

@@ -74,12 +74,7 @@ def compare(
     ImageError
         If an image has pixels that are no numbers.
     """
-    truth = _channels(truth, config.truth_channels)
-    prediction = _channels(prediction, config.channels)
-    _check_sizes(prediction, truth)
-    count = truth.sizes.get("channel", 1)
-    names = truth.channel_names or prediction.channel_names
-    names = names or tuple(map(str, range(count)))
+    prediction, truth, names = matched(config, prediction, truth)
     scores, errors = [], []
     for channel, label in enumerate(names):
         pixels = [_read(image, channel) for image in (prediction, truth)]
@@ -107,10 +102,38 @@ def compare(
             errors.append((pixels[0] != pixels[1]).astype(np.uint8))
     if not errors or config.output is None:
         return Compared(scores, None)
-    file = file_stem(name)
-    path = config.output / "errors" / f"{file}_error.ome.tif"
-    image = _error_map(truth, errors, f"{file} error")
+    path = error_map_path(config.output, name)
+    image = _error_map(truth, errors, f"{file_stem(name)} error")
     return Compared(scores, save_image(image, path, overwrite=config.overwrite))
+
+
+def matched(
+    config: EvaluateConfig, prediction: Image, truth: Image
+) -> tuple[Image, Image, tuple[str, ...]]:
+    """Return both with the chosen channels, and the names of these; read no pixel.
+
+    Raises
+    ------
+    DataError
+        If the sizes differ, or there is too little memory.
+    """
+    truth = _channels(truth, config.truth_channels)
+    prediction = _channels(prediction, config.channels)
+    _check_sizes(prediction, truth)
+    count = truth.sizes.get("channel", 1)
+    names = truth.channel_names or prediction.channel_names
+    return prediction, truth, names or tuple(map(str, range(count)))
+
+
+def needed_bytes(image: Image) -> int:
+    """Estimate the memory that comparing one channel of an image needs."""
+    pixels = math.prod(image.shape) // image.sizes.get("channel", 1)
+    return pixels * _BYTES_PER_PIXEL
+
+
+def error_map_path(folder: Path, name: str) -> Path:
+    """Return where the error map of an image goes, by its name."""
+    return folder / "errors" / f"{file_stem(name)}_error.ome.tif"
 
 
 def file_stem(name: str) -> str:
@@ -146,8 +169,7 @@ def _check_sizes(prediction: Image, truth: Image) -> None:
                 f"{prediction.name} has size {size} along {axis}, its truth "
                 f"{truth.name} has {sizes[1][axis]}: {cure}."
             )
-    pixels = math.prod(sizes[0].values()) // sizes[0]["channel"]
-    needed, free = pixels * _BYTES_PER_PIXEL, psutil.virtual_memory().available
+    needed, free = needed_bytes(truth), psutil.virtual_memory().available
     if needed > free:
         raise DataError(
             f"Comparing {prediction.name} needs {needed / 2**30:.0f} GiB of memory, "

@@ -6,8 +6,6 @@ import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-import numpy as np
-
 from napari_im2im.events import Event
 from napari_im2im.folders import check_writable
 from napari_im2im.inference.loaded import LoadedModel
@@ -56,21 +54,28 @@ class PredictionForecast(Event):
             " × ".join(f"{axis} {size}" for axis, size in shape.items())
             for shape in self.shapes
         )
-        tile = " × ".join(map(str, self.tile_shape.values()))
         goes = f" to {self.output}" if self.output else ""
         lines = [
-            f"{self.image} → {self.model}: {shapes}, {_size(self.size)}{goes}.",
-            f"{self.tiles:,} tile{'s' if self.tiles != 1 else ''} of {tile} with "
-            f"{self.engine} on {self.device}, about {_size(self.memory)} of memory each"
-            + (f", up to {_size(self.disk)} of disk." if self.output else "."),
+            f"{self.image} → {self.model}: {shapes}, {describe_size(self.size)}{goes}.",
+            self.describe_tiles()
+            + (f", up to {describe_size(self.disk)} of disk." if self.output else "."),
             self.message,
         ]
         if self.whole:
             lines.append(
                 f"The last steps need the whole result at once, about "
-                f"{_size(self.whole)} of memory."
+                f"{describe_size(self.whole)} of memory."
             )
         return "\n".join(line for line in lines if line)
+
+    def describe_tiles(self) -> str:
+        """Return how many tiles there are, what runs them, and in what memory."""
+        tile = " × ".join(map(str, self.tile_shape.values()))
+        return (
+            f"{self.tiles:,} tile{'s' if self.tiles != 1 else ''} of {tile} with "
+            f"{self.engine} on {self.device}, about {describe_size(self.memory)} of "
+            "memory each"
+        )
 
 
 def forecast_prediction(
@@ -105,26 +110,41 @@ def forecast_prediction(
     from napari_im2im.models.package import load_package
 
     opened = list(images) if images is not None else opened_images(config)
-    job, mask, rescaling = config, opened_mask(config), None
     with LoadedModel(load_package(config.model), config, trusted) as loaded:
-        package, runtime = loaded.package, loaded.runtime()
-        if config.rescale:
-            rescaling = rescaling_for(package.inputs, opened, config)
-            job, opened, mask = in_model_pixels(rescaling, config, opened, mask)
-        measuring = None if config.precision == "float32" else loaded.measuring
-        setup = _result(
-            prepare_prediction(package, runtime, job, opened, {}, measuring, mask)
-        )
+        return forecast_with(loaded, config, opened)[0]
+
+
+def forecast_with(
+    loaded: LoadedModel, config: PredictConfig, images: Sequence[Image]
+) -> tuple[PredictionForecast, tuple[Image, ...]]:
+    """Forecast with a model that is loaded already; see `forecast_prediction`.
+
+    Returns
+    -------
+    PredictionForecast
+        What the prediction would do and need.
+    tuple of Image
+        What its outputs would be, but for their pixels.
+    """
+    opened, job, mask, rescaling = list(images), config, opened_mask(config), None
+    package, runtime = loaded.package, loaded.runtime()
+    if config.rescale:
+        rescaling = rescaling_for(package.inputs, opened, config)
+        job, opened, mask = in_model_pixels(rescaling, config, opened, mask)
+    measuring = None if config.precision == "float32" else loaded.measuring
+    setup = _result(
+        prepare_prediction(package, runtime, job, opened, {}, measuring, mask)
+    )
     disk = sum(target.disk_bytes for target in setup.targets)
     if config.output is not None:
         check_writable(config.output.parent, disk)
     whole = [target.memory for target in setup.targets if target.whole_step]
     check_memory(setup.targets)
     plan = setup.plan
-    outputs = _outputs(setup)
+    outputs = setup.blank_images()
     if rescaling is not None:
-        outputs = [rescaling.output(image) for image in outputs]
-    return PredictionForecast(
+        outputs = tuple(rescaling.output(image) for image in outputs)
+    forecast = PredictionForecast(
         model=package.name,
         image=opened[0].name,
         output=config.output,
@@ -140,15 +160,7 @@ def forecast_prediction(
         disk=disk,
         whole=sum(whole),
     )
-
-
-def _outputs(setup: Setup) -> list[Image]:
-    """Return the outputs, of which every pixel is the same number in memory."""
-    layouts = [target.final for target in setup.targets]
-    return [
-        layout.image(np.broadcast_to(np.zeros((), layout.dtype), layout.shape), "")
-        for layout in layouts
-    ]
+    return forecast, outputs
 
 
 def _result(events: Generator[Event, None, Setup]) -> Setup:
@@ -161,7 +173,7 @@ def _result(events: Generator[Event, None, Setup]) -> Setup:
             return setup
 
 
-def _size(size: int) -> str:
+def describe_size(size: int) -> str:
     """Return bytes as people say them."""
     for unit, factor in (("GB", 1e9), ("MB", 1e6), ("kB", 1e3)):
         if size >= factor:

@@ -78,6 +78,14 @@ class Setup:
         """Return the outputs as images, as far as they are filled."""
         return tuple(self._image(target, target.array) for target in self.targets)
 
+    def blank_images(self) -> tuple[Image, ...]:
+        """Return the outputs as images whose pixels are all one number in memory."""
+        return tuple(
+            self._image(target, np.broadcast_to(np.zeros((), kind.dtype), kind.shape))
+            for target in self.targets
+            for kind in [target.final]
+        )
+
     def separate(self) -> Iterator[tuple[int, int]]:
         """Make objects of channels; yield how much is done, and of how much."""
         for target in self.targets:
