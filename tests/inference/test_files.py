@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import tracemalloc
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
@@ -24,11 +25,14 @@ from napari_im2im.events import (
 )
 from napari_im2im.images import open_image, save_image
 from napari_im2im.images.image import Image
-from napari_im2im.inference import collection, sources
+from napari_im2im.inference import collection, sources, targets
 from napari_im2im.inference.config import PredictConfig
 from napari_im2im.inference.file_tasks import PredictionTask, plan_predictions
 from napari_im2im.inference.prediction import predict_with
 from napari_im2im.models.tensors import Step
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 UNET = as_function(UNet(), gain=1.5)
 FIELD = {
@@ -70,8 +74,47 @@ def test_a_file_has_pixels_scale_and_provenance(tmp_path: Path, name: str) -> No
     read = open_image(path)
     expected = predicted(MODEL, UNET, source, **config)
     np.testing.assert_array_equal(np.squeeze(read.data[...]), expected[0])
+    np.testing.assert_array_equal(np.asarray(finished.outputs[0].data), expected)
     assert read.scale["x"] == pytest.approx(0.25)
     assert read.units["x"] == "micrometer"
+
+
+def test_what_a_picture_cannot_hold_is_said_before_the_first_tile(
+    tmp_path: Path,
+) -> None:
+    runtime = FakeRuntime(UNET)
+    config = PredictConfig(output=tmp_path / "result.png", halo="exact", tile=TILE)
+    with pytest.raises(ImageError, match=r"holds float32: save it as \.ome\.tif"):
+        list(predict_with(MODEL, runtime, config, [image(150, 130)]))
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_job_goes_on_after_the_first_of_two_files(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def network(arrays: Sequence[np.ndarray]) -> list[np.ndarray]:
+        return [arrays[0] + 1, arrays[0] + 2]
+
+    whole = (Step("scale_range", {"max_percentile": 99.0}),)
+    specs = output_spec(id="one", steps=whole), output_spec(id="two", steps=whole)
+    model = FakeModel((input_spec(),), specs, config=FIELD)
+    config: dict[str, Any] = {"tile": TILE, "halo": "exact"}
+    expected = predicted(model, network, image(90, 80), **config)
+    config["output"] = tmp_path / "result.tif"
+
+    def once(image: Image, path: Path, **options: Any) -> None:
+        if path.name != "result_one.tif":
+            raise ImageError("the disk is full")
+        save_image(image, path, **options)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(targets, "save_image", once)
+        with pytest.raises(ImageError, match="full"):
+            events_of(model, network, image(90, 80), **config)
+    events_of(model, network, image(90, 80), resume=True, **config)
+    files = sorted(tmp_path.iterdir())
+    assert [path.name for path in files] == ["result_one.tif", "result_two.tif"]
+    np.testing.assert_allclose(open_image(files[0]).read(), expected[0], rtol=1e-6)
 
 
 def test_provenance_is_in_the_store(tmp_path: Path) -> None:
@@ -133,6 +176,9 @@ def test_another_job_is_not_continued(tmp_path: Path) -> None:
     events.close()
     with pytest.raises(ConfigError, match="begun with another image"):
         events_of(MODEL, UNET, image(100, 180), resume=True, **config)
+    other = replace(source, source=tmp_path / "other.tif")
+    with pytest.raises(ConfigError, match="begun with another input"):
+        events_of(MODEL, UNET, other, resume=True, **config)
 
 
 def test_each_output_of_several_becomes_a_plate(

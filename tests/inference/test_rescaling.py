@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
@@ -11,14 +11,19 @@ import tifffile
 import zarr
 from torch import nn
 
-from inference.models import FakeModel, events_of, predicted
+from inference.models import FakeModel, FakeRuntime, events_of, predicted
 from inference.networks import UNet, as_function
 from inference.specs import input_spec, output_spec
-from napari_im2im.errors import ConfigError
+from napari_im2im.errors import ConfigError, ImageError
 from napari_im2im.events import PredictionFinished, PredictionStarted, TileDone
 from napari_im2im.images.image import Image
 from napari_im2im.images.reading import open_image
+from napari_im2im.inference import rescaling
+from napari_im2im.inference.config import PredictConfig
+from napari_im2im.inference.file_tasks import PredictionTask
+from napari_im2im.inference.prediction import predict_with
 from napari_im2im.inference.resampling import Grid, Resampled
+from napari_im2im.models.tensors import Step
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -28,7 +33,7 @@ IDENTITY = as_function(nn.Identity())
 
 
 def model(
-    pixel_size: float | None = 0.5, name: str = "unet", **output: float
+    pixel_size: float | None = 0.5, name: str = "unet", **output: Any
 ) -> FakeModel:
     spec = input_spec()
     axes = [
@@ -38,7 +43,7 @@ def model(
         for axis in spec.axes
     ]
     spec = replace(spec, axes=tuple(axes))
-    return FakeModel((spec,), (output_spec(**output),), sha256=f"rescaled {name}")  # type: ignore[arg-type]
+    return FakeModel((spec,), (output_spec(**output),), sha256=f"rescaled {name}")
 
 
 def image(height: int = 90, width: int = 70, size: float = 250) -> Image:
@@ -116,6 +121,58 @@ def test_a_file_in_the_pixels_of_the_image(tmp_path: Path, name: str) -> None:
     expected = predicted(model(), UNET, pixels, rescale=True)
     np.testing.assert_allclose(opened.read().ravel(), expected.ravel(), atol=1e-5)
     assert [each.name for each in tmp_path.iterdir()] == [name]
+
+
+def test_labels_keep_their_values_and_provenance_in_a_file(tmp_path: Path) -> None:
+    pixels = image(600, 560)
+    path = tmp_path / "classes.ome.zarr"
+    steps = (
+        Step("scale_linear", {"gain": 90.0}),
+        Step("ensure_dtype", {"dtype": "uint8"}),
+    )
+    network = as_function(nn.ReLU())
+    labels = model(name="labels", steps=steps)
+    labels = replace(labels, outputs=(replace(labels.outputs[0], kind="labels"),))
+    events_of(labels, network, pixels, rescale=True, output=path)
+    group = zarr.open_group(path, mode="r")
+    assert group.attrs["napari_im2im"]["config"]["rescale"] is True
+    first, second = np.asarray(group["0"]), np.asarray(group["1"])
+    assert first.max() > 90
+    np.testing.assert_array_equal(second, first[:, ::2, ::2])
+
+
+@pytest.mark.parametrize("stopped", ["computing", "writing"])
+def test_a_stopped_job_goes_on(
+    tmp_path: Path, stopped: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    options: dict[str, Any] = {
+        "rescale": True,
+        "tile": {"y": 16, "x": 16},
+        "halo": {"y": 0, "x": 0},
+    }
+    expected = predicted(model(), UNET, image(), **options)
+    options["output"] = tmp_path / "result.ome.tif"
+    task = PredictionTask((tmp_path / "image.tif",), options["output"])
+    runtime = FakeRuntime(UNET)
+    events = predict_with(model(), runtime, PredictConfig(**options), [image()])
+    if stopped == "computing":
+        next(e for e in events if isinstance(e, TileDone) and e.index == 3)
+        events.close()
+    else:
+        with monkeypatch.context() as patch:
+            patch.setattr(rescaling, "save_image", full_disk)
+            with pytest.raises(ImageError, match="full"):
+                list(events)
+    assert task.begun
+    rest = events_of(model(), UNET, image(), resume=True, **options)
+    started = next(e for e in rest if isinstance(e, PredictionStarted))
+    assert started.done >= (3 if stopped == "computing" else started.tiles)
+    np.testing.assert_array_equal(open_image(options["output"]).read(), expected[0])
+    assert [each.name for each in tmp_path.iterdir()] == ["result.ome.tif"]
+
+
+def full_disk(*_: Any, **__: Any) -> None:
+    raise ImageError("the disk is full")
 
 
 def test_a_layer_fills_in_the_pixels_of_the_image() -> None:

@@ -99,13 +99,21 @@ def _write_zarr(image: Image, path: Path) -> None:
         chunks=[most.get(a, 1) for a in axes],
         metadata=image.metadata.get(PROVENANCE),
     )
+    labels = image.metadata.get(PROVENANCE, {}).get("kind") == "labels"
     for block in iterate_blocks(array.shape, array.chunks, array.dtype):
         region = dict(zip(axes, block, strict=True))
         array[block] = image.read(region, axes)
-    add_pyramid(path)
+    add_pyramid(path, method="nearest" if labels else "mean")
 
 
-def _write_png(image: Image, path: Path) -> None:
+def check_png(image: Image) -> None:
+    """Check, without reading it, that an image can be saved as PNG.
+
+    Raises
+    ------
+    ImageError
+        If it has more than a plane of 8 or 16 bits.
+    """
     axes = tuple(a for a in image.axes if image.sizes[a] > 1 or a in ("y", "x"))
     channels = image.sizes.get("channel", 1)
     dtype = image.dtype.newbyteorder("=")
@@ -119,6 +127,12 @@ def _write_png(image: Image, path: Path) -> None:
             f"A PNG holds whole numbers of 8 or 16 bits, {image.name} holds {dtype}: "
             "save it as .ome.tif."
         )
+
+
+def _write_png(image: Image, path: Path) -> None:
+    check_png(image)
+    channels = image.sizes.get("channel", 1)
+    dtype = image.dtype.newbyteorder("=")
     extra = tuple(a for a in image.axes if a not in ("y", "x", "channel"))
     pixels = image.read(axes=(*extra, "y", "x", "channel"))
     pixels = pixels.reshape(pixels.shape[-3:])

@@ -13,6 +13,7 @@ from napari_im2im.errors import ConfigError
 from napari_im2im.images.folders.collections import image_files, images_in, is_store
 from napari_im2im.inference.journal import journal_of
 from napari_im2im.inference.outputs import named_paths
+from napari_im2im.inference.rescaling import hidden_output
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -70,8 +71,9 @@ class PredictionTask:
 
     @property
     def begun(self) -> bool:
-        """Whether it was interrupted."""
-        return journal_of(self.output).exists()
+        """Whether it was interrupted, maybe in the pixels of the model."""
+        outputs = (self.output, hidden_output(self.output))
+        return any(journal_of(output).exists() for output in outputs)
 
     @property
     def complete(self) -> bool:

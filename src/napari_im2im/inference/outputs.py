@@ -107,6 +107,10 @@ class OutputLayout:
             metadata=self.metadata,
         )
 
+    def blank_image(self, name: str) -> Image:
+        """Return the image with zeros that take no memory."""
+        return self.image(np.broadcast_to(np.zeros((), self.dtype), self.shape), name)
+
 
 def output_layout(
     index: int,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from contextlib import closing
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from napari_im2im.errors import ConfigError
@@ -15,12 +16,15 @@ from napari_im2im.events import (
     TileDone,
 )
 from napari_im2im.folders import check_writable
+from napari_im2im.images.atomic import remove
 from napari_im2im.inference.journal import Journal, journal_of
 from napari_im2im.inference.loaded import LoadedModel
 from napari_im2im.inference.outputs import check_paths
 from napari_im2im.inference.pipeline import Shrunk
 from napari_im2im.inference.preparation import prepare_prediction
 from napari_im2im.inference.rescaling import (
+    finished_in_image_pixels,
+    hidden_output,
     in_image_pixels,
     in_model_pixels,
     rescaling_for,
@@ -125,6 +129,7 @@ def predict_with(
     *,
     mask: Image | None = None,
     tiles: Tiles | None = None,
+    last: Callable[[Image], Image] | None = None,
 ) -> Generator[Event, None, None]:
     """Predict with a model that is loaded already; see `predict_events`.
 
@@ -142,13 +147,23 @@ def predict_with(
         Where a result is wanted; default: where the file of ``config`` says.
     tiles
         Computes the tiles; default: this process.
+    last
+        What is made of each output before the job counts as finished; what it was
+        made of is deleted then.
     """
     mask = mask or opened_mask(config)
     if config.rescale:
         rescaling = rescaling_for(model.inputs, images, config)
         inner, seen, mask = in_model_pixels(rescaling, config, images, mask)
         events = predict_with(
-            model, runtime, inner, seen, measuring, mask=mask, tiles=tiles
+            model,
+            runtime,
+            inner,
+            seen,
+            measuring,
+            mask=mask,
+            tiles=tiles,
+            last=partial(finished_in_image_pixels, rescaling, config),
         )
         with closing(events):
             yield from in_image_pixels(events, rescaling, config)
@@ -185,9 +200,16 @@ def predict_with(
     for done, parts in setup.separate():
         yield Progress(done, parts, "separating objects")
     yield Progress(total, total, "finishing")
-    outputs = setup.finish()
+    made = setup.finish()
+    outputs = tuple(map(last, made)) if last else made
     if journal:
         journal.remove()
+    # From here on nobody resumes it.
+    setup.clean()
+    if last:
+        for image in made:
+            if image.source is not None:
+                remove(image.source)
     yield PredictionFinished(
         outputs=outputs,
         seconds=time.perf_counter() - started,
@@ -234,7 +256,10 @@ def tile_done(job: Job, index: int, total: int, seconds: float) -> TileDone:
 
 
 def _journal_path(config: PredictConfig) -> Journal | None:
-    return journal_of(config.output) if config.output is not None else None
+    if config.output is None:
+        return None
+    hidden = config.rescale
+    return journal_of(hidden_output(config.output) if hidden else config.output)
 
 
 def _header(config: PredictConfig) -> Mapping[str, Any]:

@@ -7,22 +7,23 @@ those, and its outputs are brought back to the pixels of the images, block by bl
 from __future__ import annotations
 
 import math
-import shutil
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from napari_im2im.errors import ConfigError
-from napari_im2im.events import PredictionFinished, PredictionStarted, TileDone
+from napari_im2im.events import PredictionStarted, TileDone
+from napari_im2im.images.formats.contents import PROVENANCE
 from napari_im2im.images.units import in_meters
-from napari_im2im.images.writing import save_image
+from napari_im2im.images.writing import check_png, save_image
 from napari_im2im.inference.outputs import check_paths, split_name
 from napari_im2im.inference.resampling import Grid, Resampled, resampled
 from napari_im2im.inference.tiling.geometry import TILED_AXES
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Mapping, Sequence
+    from pathlib import Path
 
     from napari_im2im.events import Event
     from napari_im2im.images.image import Image
@@ -109,6 +110,12 @@ class Rescaling:
         return parts
 
 
+def hidden_output(output: Path) -> Path:
+    """Return the file that a job in the model's pixels fills, beside the output."""
+    stem, _ = split_name(output)
+    return output.with_name(f".{stem}{_HIDDEN}.ome.zarr")
+
+
 def rescaling_for(
     inputs: Sequence[TensorSpec], images: Sequence[Image], config: PredictConfig
 ) -> Rescaling:
@@ -152,8 +159,7 @@ def in_model_pixels(
     if output is not None:
         if not config.resume:
             check_paths([output], overwrite=config.overwrite)
-        stem, _ = split_name(output)
-        output = output.with_name(f".{stem}{_HIDDEN}.ome.zarr")
+        output = hidden_output(output)
     inner = config.model_copy(
         update={
             "rescale": False,
@@ -167,48 +173,64 @@ def in_model_pixels(
 
 
 def in_image_pixels(
-    events: Generator[Event, None, None],
-    rescaling: Rescaling,
-    config: PredictConfig,
+    events: Generator[Event, None, None], rescaling: Rescaling, config: PredictConfig
 ) -> Generator[Event, None, None]:
-    """Bring the outputs of a job back to the pixels of the images.
+    """Tell what a job in the model's pixels does in the pixels of the images.
 
     Parameters
     ----------
     events
-        Of the job in the model's pixels.
+        Of that job, whose outputs `finished_in_image_pixels` brings back.
     rescaling
-        How they differ.
+        How the pixels differ.
     config
         What was asked for.
+
+    Raises
+    ------
+    ConfigError
+        If something is in the way of an output; `ImageError` if its file can't
+        hold it.
     """
     for event in events:
         if isinstance(event, PredictionStarted):
-            yield replace(event, outputs=tuple(map(rescaling.output, event.outputs)))
+            outputs = tuple(map(rescaling.output, event.outputs))
+            for inner, image in zip(event.outputs, outputs, strict=True):
+                if config.output is not None and inner.source is not None:
+                    path = _path(inner.source, config.output)
+                    check_paths([path], overwrite=config.overwrite or config.resume)
+                    if path.suffix.lower() == ".png":
+                        check_png(image)
+            yield replace(event, outputs=outputs)
         elif isinstance(event, TileDone):
             yield replace(event, region=rescaling.part(event.region))
-        elif isinstance(event, PredictionFinished):
-            outputs = tuple(_kept(o, rescaling, config) for o in event.outputs)
-            yield replace(event, outputs=outputs, metadata=outputs[0].metadata)
         else:
             yield event
 
 
-def _kept(inner: Image, rescaling: Rescaling, config: PredictConfig) -> Image:
+def finished_in_image_pixels(
+    rescaling: Rescaling, config: PredictConfig, inner: Image
+) -> Image:
     """Write an output in the image's pixels, or compute it in memory."""
     provenance = config.model_dump(mode="json", exclude_defaults=True)
     image = rescaling.output(inner)
     image = replace(image, metadata={**image.metadata, "config": provenance})
     if config.output is None or inner.source is None:
         return replace(image, data=_in_memory(image.data))
-    stem, _ = split_name(inner.source)
-    _, suffixes = split_name(config.output)
-    name = stem.removeprefix(".").replace(_HIDDEN, "")
-    path = config.output.with_name(f"{name}{suffixes}")
-    save_image(image, path, overwrite=config.overwrite or config.resume)
-    shutil.rmtree(inner.source)
+    path = _path(inner.source, config.output)
+    # As an OME-Zarr has it.
+    said = replace(image, metadata={PROVENANCE: dict(image.metadata)})
+    save_image(said, path, overwrite=config.overwrite or config.resume)
     return replace(image, source=path)
 
 
 def _in_memory(data: Any) -> np.ndarray:
     return data[...] if isinstance(data, Resampled) else np.asarray(data)
+
+
+def _path(hidden: Path, output: Path) -> Path:
+    """Return the file of an output, from that in the model's pixels."""
+    stem, _ = split_name(hidden)
+    _, suffixes = split_name(output)
+    name = stem.removeprefix(".").replace(_HIDDEN, "")
+    return output.with_name(f"{name}{suffixes}")

@@ -100,9 +100,15 @@ class Setup:
                 self.references,
                 self.config.statistics == "bioimageio.core",
             )
-            data = target.close(overwrite=self.config.overwrite)
+            config = self.config
+            data = target.close(overwrite=config.overwrite or config.resume)
             images.append(self._image(target, data))
         return tuple(images)
+
+    def clean(self) -> None:
+        """Delete what only an interrupted job needs, which this can't be any more."""
+        for target in self.targets:
+            target.clean()
 
     def _image(self, target: Target, data: Any) -> Image:
         source = next(s for s in self.matching.sources[0] if s is not None)
@@ -120,8 +126,13 @@ class Setup:
             if s is not None
         ]
         region = {axis: [r.start, r.stop] for axis, r in self.plan.region.items()}
+        files = [
+            str(s.image.source) if s is not None and s.image.source else ""
+            for s in self.matching.sources[0]
+        ]
         header = {
             "model": self.model.sha256,
+            "input": files,
             "image": shapes,
             "region": region,
             "engine": self.engine,

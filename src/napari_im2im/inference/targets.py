@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import shutil
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
@@ -11,10 +10,12 @@ import numpy as np
 import psutil
 
 from napari_im2im.errors import ConfigError
+from napari_im2im.images.atomic import remove
 from napari_im2im.images.blocks import iterate_blocks
 from napari_im2im.images.formats.contents import PROVENANCE
 from napari_im2im.images.formats.ome_zarr import add_pyramid, create_ome_zarr
 from napari_im2im.images.image import Image
+from napari_im2im.images.reading import open_image
 from napari_im2im.images.writing import save_image
 from napari_im2im.inference.objects.separation import separate
 from napari_im2im.inference.processing.statistics import WholeTensor, bind_steps
@@ -240,13 +241,26 @@ class Target:
             # As an OME-Zarr has it.
             said = replace(image, metadata={PROVENANCE: dict(image.metadata)})
             save_image(said, self.path, overwrite=overwrite)
-            shutil.rmtree(self._store)  # type: ignore[arg-type]
-        else:
-            labels = self.final.metadata.get("kind") == "labels"
-            add_pyramid(self.path, method="nearest" if labels else "mean")
-        if self._raw_store is not None and self._raw_store.exists():
-            shutil.rmtree(self._raw_store)
+            return _written(self.path, self.final)
+        labels = self.final.metadata.get("kind") == "labels"
+        add_pyramid(self.path, method="nearest" if labels else "mean")
         return self.array
+
+    def clean(self) -> None:
+        """Delete what only a job that goes on needs, once all outputs are complete."""
+        for store in (self._store, self._raw_store):
+            if store is not None and store != self.path:
+                remove(store)
+
+
+def _written(path: Path, layout: OutputLayout) -> Any:
+    """Return the pixels of a file that isn't Zarr, lazily, in the axes of a layout."""
+    import dask.array
+
+    image = open_image(path)
+    data: Any = dask.array.asarray(image.data)
+    order = [image.axes.index(axis) for axis in layout.axes if axis in image.axes]
+    return data.transpose(order).reshape(layout.shape).astype(layout.dtype)
 
 
 def check_memory(targets: Sequence[Target]) -> str:
