@@ -91,6 +91,22 @@ def test_several_inputs_share_the_target_of_their_sample(tmp_path):
     assert [path.name for path in table.unmatched] == ["c"]
 
 
+def test_samples_have_cost_maps(tmp_path):
+    make(tmp_path, "x/a/1.tif", "x/a/2.tif", "x/b/1.tif", "x/c/1.tif")
+    make(tmp_path, "y/a/t.tif", "y/b/t.tif", "y/c/t.tif", "cm/a/1.tif", "cm/a/2.tif")
+    make(tmp_path, "cm/b/w.tif", "cm/d/w.tif")
+    table = recognise_folder(tmp_path)
+    maps = [row.cost_map and row.cost_map.relative_to(tmp_path) for row in table.rows]
+    assert [m and m.as_posix() for m in maps] == [
+        "cm/a/1.tif",
+        "cm/a/2.tif",
+        "cm/b/w.tif",
+        None,
+    ]
+    assert table.notes[0].startswith("1 of 4 images have no cost map")
+    assert [path.name for path in table.unmatched] == ["d"]
+
+
 REAL = {
     # Names as they occur in published data sets.
     "coli": (

@@ -6,7 +6,12 @@ from typing import TYPE_CHECKING
 
 from napari_im2im.errors import DataError
 from napari_im2im.images.folders.kinds import role_of
-from napari_im2im.images.folders.pairing import folders_and_images, listed, match_files
+from napari_im2im.images.folders.pairing import (
+    Matches,
+    folders_and_images,
+    listed,
+    match_files,
+)
 from napari_im2im.images.folders.tables import ImageTable, TableRow, with_cost_maps
 
 if TYPE_CHECKING:
@@ -35,7 +40,7 @@ def folders_table(source: Path, goal: Path, cost_map: Path | None) -> ImageTable
     layout = f"folders {listed([f.name for f in (source, goal, cost_map) if f])}"
     folders, files = folders_and_images(source)
     if folders and not files:
-        return _samples_table(source, goal, layout)
+        return _samples_table(source, goal, cost_map, layout)
     targets = folders_and_images(goal)[1]
     matches = match_files(files, targets)
     if not matches.pairs:
@@ -62,33 +67,37 @@ def _by_order(source: Path, goal: Path) -> str:
     )
 
 
-def _samples_table(source: Path, goal: Path, layout: str) -> ImageTable:
+def _samples_table(
+    source: Path, goal: Path, cost_map: Path | None, layout: str
+) -> ImageTable:
     """Pair folders of one target and one or more inputs for each sample."""
-    inputs, targets = (
-        {path.name: path for path in folders_and_images(side)[0]}
-        for side in (source, goal)
+    inputs, targets, costs = (
+        {path.name: path for path in folders_and_images(side)[0]} if side else {}
+        for side in (source, goal, cost_map)
     )
     alone = [path for name, path in inputs.items() if name not in targets]
-    alone += [path for name, path in targets.items() if name not in inputs]
-    rows, notes = [], []
+    others = [*targets.items(), *costs.items()]
+    alone += [path for name, path in others if name not in inputs]
+    rows: list[TableRow] = []
+    notes: list[str] = []
+    weighted: list[tuple[Path, Path]] = []
     for name in (name for name in inputs if name in targets):
-        sources, goals = (
-            folders_and_images(inputs[name])[1],
-            folders_and_images(targets[name])[1],
-        )
-        if len(goals) == 1:
-            pairs = [(path, goals[0]) for path in sources]
-        else:
-            matches = match_files(sources, goals)
-            pairs = [*matches.pairs]
-            alone += matches.alone
-            notes += [_by_order(inputs[name], targets[name])] * matches.by_order
-        rows += [TableRow((one,), (other,), group=name) for one, other in pairs]
+        files = folders_and_images(inputs[name])[1]
+        matches = _of_sample(files, folders_and_images(targets[name])[1])
+        alone += matches.alone
+        notes += [_by_order(inputs[name], targets[name])] * matches.by_order
+        rows += [TableRow((one,), (other,), group=name) for one, other in matches.pairs]
+        if name in costs:
+            found = _of_sample(files, folders_and_images(costs[name])[1])
+            weighted += () if found.by_order else found.pairs
     if not rows:
         raise DataError(
             f"The folders in {source} have other names than those in {goal.name}: give "
             "the two folders of a sample the same name."
         )
+    if cost_map is not None:
+        rows, cost_notes, _ = with_cost_maps(rows, (), Matches(tuple(weighted)))
+        notes += cost_notes
     samples = len({row.group for row in rows})
     return ImageTable(
         tuple(rows),
@@ -96,3 +105,10 @@ def _samples_table(source: Path, goal: Path, layout: str) -> ImageTable:
         tuple(notes),
         tuple(alone),
     )
+
+
+def _of_sample(files: Sequence[Path], others: Sequence[Path]) -> Matches:
+    """Match the inputs of a sample with the one that it has, or with as many."""
+    if len(others) == 1:
+        return Matches(tuple((path, others[0]) for path in files))
+    return match_files(files, others)
