@@ -156,6 +156,14 @@ def test_groups_stay_together(tmp_path):
     assert len(set(groups)) == 3
 
 
+def test_the_groups_of_a_table_need_no_names(tmp_path):
+    write(tmp_path, *(f"{name}.tif" for name in "abcd"))
+    rows = "".join(f"{name}.tif,{name}.tif,g{i % 2}\n" for i, name in enumerate("abcd"))
+    (tmp_path / "t.csv").write_text("input,target,group\n" + rows)
+    found = opened(table=tmp_path / "t.csv", split_by="group")
+    assert [e.group for e in found.examples] == ["g0", "g1", "g0", "g1"]
+
+
 def test_open_images_are_drawn_for_a_test(make_pair):
     pairs = [make_pair(name=f"{i}", seed=i) for i in range(5)]
     found = collect(pairs, TrainConfig(data={"test_fraction": 0.2}))

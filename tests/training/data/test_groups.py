@@ -36,6 +36,12 @@ def test_wells_in_front_of_a_field():
     assert find_groups(names, None)[1] == ["B03", "B03", "C11"]
 
 
+def test_the_folder_of_all_images_hides_no_groups():
+    names = ["plate0/run/plate1/a.tif", "plate0/run/plate1/b.tif"]
+    names.append("plate0/run/plate2/a.tif")
+    assert find_groups(names, None)[1] == ["plate1", "plate1", "plate2"]
+
+
 def test_brackets_of_a_pattern_are_the_group():
     groups = find_groups(["m1_d2_a", "m1_d2_b", "m2_d2_a"], r"(m\d)_(d\d)")[1]
     assert groups == ["m1 d2", "m1 d2", "m2 d2"]

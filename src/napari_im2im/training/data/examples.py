@@ -106,9 +106,11 @@ def collect(pairs: Sequence[Pair | Example], config: TrainConfig) -> ExampleSet:
 def _groups(
     names: Sequence[str], known: Sequence[str | None], config: TrainConfig
 ) -> list[str | None]:
-    if config.data.split_by != "group" or not names:
+    pattern = config.data.group_pattern
+    given = pattern is None and None not in known
+    if config.data.split_by != "group" or given:
         return list(known)
-    return list(find_groups(names, config.data.group_pattern)[1])
+    return list(find_groups(names, pattern)[1])
 
 
 def find_files(config: TrainConfig) -> ImageTable:
