@@ -120,6 +120,7 @@ def test_a_file_in_the_pixels_of_the_image(tmp_path: Path, name: str) -> None:
     assert opened.scale["x"] == pytest.approx(250)
     expected = predicted(model(), UNET, pixels, rescale=True)
     np.testing.assert_allclose(opened.read().ravel(), expected.ravel(), atol=1e-5)
+    np.testing.assert_allclose(finished.outputs[0].data, expected, atol=1e-5)
     assert [each.name for each in tmp_path.iterdir()] == [name]
 
 

@@ -19,6 +19,7 @@ from napari_im2im.images.units import in_meters
 from napari_im2im.images.writing import check_png, save_image
 from napari_im2im.inference.outputs import check_paths, split_name
 from napari_im2im.inference.resampling import Grid, Resampled, resampled
+from napari_im2im.inference.targets import written
 from napari_im2im.inference.tiling.geometry import TILED_AXES
 
 if TYPE_CHECKING:
@@ -221,7 +222,7 @@ def finished_in_image_pixels(
     # As an OME-Zarr has it.
     said = replace(image, metadata={PROVENANCE: dict(image.metadata)})
     save_image(said, path, overwrite=config.overwrite or config.resume)
-    return replace(image, source=path)
+    return written(path, image)
 
 
 def _in_memory(data: Any) -> np.ndarray:

@@ -241,7 +241,7 @@ class Target:
             # As an OME-Zarr has it.
             said = replace(image, metadata={PROVENANCE: dict(image.metadata)})
             save_image(said, self.path, overwrite=overwrite)
-            return _written(self.path, self.final)
+            return written(self.path, image).data
         labels = self.final.metadata.get("kind") == "labels"
         add_pyramid(self.path, method="nearest" if labels else "mean")
         return self.array
@@ -253,14 +253,15 @@ class Target:
                 remove(store)
 
 
-def _written(path: Path, layout: OutputLayout) -> Any:
-    """Return the pixels of a file that isn't Zarr, lazily, in the axes of a layout."""
+def written(path: Path, image: Image) -> Image:
+    """Return an image that reads its pixels, lazily, from the file that it is in."""
     import dask.array
 
-    image = open_image(path)
-    data: Any = dask.array.asarray(image.data)
-    order = [image.axes.index(axis) for axis in layout.axes if axis in image.axes]
-    return data.transpose(order).reshape(layout.shape).astype(layout.dtype)
+    stored = open_image(path)
+    data: Any = dask.array.asarray(stored.data)
+    order = [stored.axes.index(axis) for axis in image.axes if axis in stored.axes]
+    data = data.transpose(order).reshape(image.shape).astype(image.dtype)
+    return replace(image, data=data, source=path)
 
 
 def check_memory(targets: Sequence[Target]) -> str:
