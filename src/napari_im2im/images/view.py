@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -93,6 +94,7 @@ class ArrayView:
         self.dtype = np.dtype(data.dtype)
         self.shape = tuple(len(p) for p in positions if not isinstance(p, int))
         self.ndim = len(self.shape)
+        self.size = math.prod(self.shape)
 
     @property
     def whole(self) -> ArrayLike:

@@ -5,6 +5,7 @@ import pytest
 import zarr
 from napari.layers import Labels
 
+from napari_im2im.docks.predict import overview
 from napari_im2im.docks.predict.result_actions import ResultActions
 from napari_im2im.docks.predict.results import ResultLayers
 from napari_im2im.images.image import Image
@@ -38,6 +39,31 @@ def test_labels_fill_while_tiles_finish(viewer, source, stored):
     assert layer.get_value((1.0, 1.0), world=True) == 128
     results.finish([output], {"model": "sharp"})
     assert layer.metadata["napari_im2im"] == {"model": "sharp"}
+
+
+@pytest.mark.parametrize("kind", ["labels", "image"])
+def test_a_large_result_is_drawn_in_levels(viewer, source, qtbot, monkeypatch, kind):
+    monkeypatch.setattr(overview, "LARGEST_PLANE", 32 * 48 - 1)
+    monkeypatch.setattr(overview, "_LONGEST", 12)
+    array = zarr.array(np.zeros((2, 32, 48), np.uint8), chunks=(1, 16, 48))
+    output = Image(array, ("z", "y", "x"), metadata={"kind": kind})
+    results = ResultLayers(viewer, source, ("y", "x"), {}, "sharp")
+    results.start([output])
+    (layer,) = results.layers
+    assert [level.shape for level in layer.data] == [
+        (2, 32, 48),
+        (2, 16, 24),
+        (2, 8, 12),
+    ]
+    array[:, 3:16] = 7
+    results.tile_done({"y": slice(3, 16)})
+    rows = np.asarray(layer.data[-1])[0].max(1)
+    assert rows.tolist() == [0, 7, 7, 7, 0, 0, 0, 0]
+    array[:, 16:] = 9  # that no tile tells of
+    results.finish([output], {})
+    qtbot.waitUntil(lambda: np.asarray(layer.data[-1]).max() == 9)
+    assert np.asarray(layer.data[-1])[1].max(1).tolist() == [0, 7, 7, 7, 9, 9, 9, 9]
+    assert np.asarray(layer.data[0]).sum() == array[:].sum()
 
 
 def test_the_class_below_the_mouse_is_named(viewer, source):

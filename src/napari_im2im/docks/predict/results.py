@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import time
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from napari.layers import Image as ImageLayer
 from napari.layers import Labels
 
+from napari_im2im.docks.job import Job
 from napari_im2im.docks.layers import COLORS, full_resolution, split
+from napari_im2im.docks.predict.overview import Overview
 from napari_im2im.docks.transforms import carried_transform
 from napari_im2im.images.image import SPATIAL_AXES, Image
 
@@ -21,6 +24,9 @@ if TYPE_CHECKING:
 
 PARTIAL = " (partial)"
 _SECONDS_BETWEEN_REFRESHES = 0.5
+_SHARE_OF_REFRESHES = 0.2
+"""Of the window's time, that refreshes may take."""
+
 _SAMPLE = 64
 """Pixels of a tile along an axis that the contrast is taken from."""
 
@@ -58,7 +64,10 @@ class ResultLayers:
         self._name = f"{source.name} → {name}"
         self._outputs: tuple[Image, ...] = ()
         self._limits: dict[Layer, tuple[float, float]] = {}
-        self._refreshed = 0.0
+        self._overviews: dict[Layer, Overview] = {}
+        self._waiting: list[Mapping[str, slice]] = []
+        self._jobs: list[Job] = []
+        self._next_refresh = 0.0
 
     def start(self, outputs: Sequence[Image]) -> None:
         """Add a layer for each output, or for each of its channels."""
@@ -75,27 +84,47 @@ class ResultLayers:
 
     def tile_done(self, region: Mapping[str, slice]) -> None:
         """Show a tile, at most twice a second."""
-        now = time.monotonic()
-        if now - self._refreshed >= _SECONDS_BETWEEN_REFRESHES:
-            self._refreshed = now
-            self._stretch_contrast(region)
-            self._refresh()
+        self._waiting.append(region)
+        begun = time.monotonic()
+        if begun < self._next_refresh:
+            return
+        for overview in self._overviews.values():
+            for done in self._waiting:
+                overview.fill(done)
+        self._waiting.clear()
+        self._stretch_contrast(region)
+        self._refresh()
+        took = time.monotonic() - begun
+        pause = max(_SECONDS_BETWEEN_REFRESHES, took / _SHARE_OF_REFRESHES)
+        self._next_refresh = begun + pause
 
     def finish(self, outputs: Sequence[Image], provenance: Mapping[str, Any]) -> None:
         """Show what is complete, with where it came from."""
         self._outputs = tuple(outputs)
         for layer, part in zip(self.layers, self._parts(), strict=True):
-            if layer.data is not part.data:
+            if layer in self._overviews:
+                self._overviews[layer] = Overview(part)
+            elif layer.data is not part.data:
                 layer.data = part.data
             layer.metadata["napari_im2im"] = dict(provenance)
         self._stretch_contrast({})
         self._refresh()
+        self._complete()
 
     def stop(self) -> None:
         """Keep what is there, and say that it isn't all."""
         for layer in self.layers:
             layer.name += PARTIAL
         self._refresh()
+        self._complete()
+
+    def _complete(self) -> None:
+        """Show what no tile told of: those of an earlier run, and separated objects."""
+        for layer, overview in self._overviews.items():
+            job = Job(overview.fill_all)
+            job.ended.connect(partial(_show, layer, overview))
+            self._jobs.append(job)
+            job.start()
 
     def _is_labels(self, number: int) -> bool:
         """Return whether the values of an output name classes or objects."""
@@ -121,9 +150,13 @@ class ResultLayers:
             zoom=self._zoom(part),
             offset={axis: start for axis, (start, _) in self._region.items()},
         )
+        overview = Overview(part) if Overview.is_needed(part) else None
+        data: Any = part.data
+        if overview is not None:
+            data, arguments["multiscale"] = overview.levels, True
         if color:
             layer: Layer = ImageLayer(
-                part.data,
+                data,
                 name=name,
                 colormap=color,
                 rgb=False,
@@ -133,7 +166,9 @@ class ResultLayers:
             )
         else:
             names = _class_table(part.metadata.get("classes", {}))
-            layer = Labels(part.data, name=name, features=names, **arguments)
+            layer = Labels(data, name=name, features=names, **arguments)
+        if overview is not None:
+            self._overviews[layer] = overview
         above = self.layers[-1] if self.layers else self.source
         layers = self._viewer.layers
         at = layers.index(above) + 1 if above in layers else len(layers)
@@ -153,7 +188,8 @@ class ResultLayers:
     def _stretch_contrast(self, region: Mapping[str, slice]) -> None:
         """Let the contrast hold what this tile has, too."""
         for layer, part in zip(self.layers, self._parts(), strict=True):
-            if not isinstance(layer, ImageLayer):
+            large = layer in self._overviews and not region
+            if large or not isinstance(layer, ImageLayer):
                 continue
             pixels = part.read(
                 {
@@ -184,6 +220,11 @@ class ResultLayers:
     def _refresh(self) -> None:
         for layer in self.layers:
             layer.refresh(extent=False)
+
+
+def _show(layer: Layer, overview: Overview, _: str) -> None:
+    layer.data = overview.levels
+    layer.refresh(extent=False)
 
 
 def _class_table(classes: Mapping[str, str]) -> dict[str, list[Any]]:
