@@ -166,3 +166,12 @@ class FilesFinished(Event):
     done: int
     skipped: int
     failed: tuple[FileFailed, ...]
+
+
+def duration(seconds: float) -> str:
+    """Return a time as people say it: 8 s, 3 min, 2.5 h."""
+    if seconds < 90:
+        return f"{seconds:.0f} s"
+    if seconds < 5400:
+        return f"{seconds / 60:.0f} min"
+    return f"{seconds / 3600:.1f} h"

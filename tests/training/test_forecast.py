@@ -75,7 +75,7 @@ def test_it_says_how_long_or_how_far(config, pairs, monkeypatch):
     slow(monkeypatch)
     monkeypatch.setattr(forecasts, "_step_seconds", lambda *_: 0.25)
     text = forecast_training(config, pairs).describe()
-    assert "A step takes 0.25 s: about 4.2 min, and what validating takes." in text
+    assert "A step takes 0.25 s: about 4 min, and what validating takes." in text
     config.effort = EffortConfig(seconds=600)
     text = forecast_training(config, pairs).describe()
     assert "about 2,400 steps, or fewer by what validating takes." in text

@@ -30,6 +30,7 @@ from napari_im2im.events import (
     Progress,
     TileDone,
     TrainingStarted,
+    duration,
 )
 
 if TYPE_CHECKING:
@@ -165,7 +166,8 @@ class _Shown:
         task = self.bar.tasks[self._task]
         left = task.time_remaining if seconds_left is None else seconds_left
         rate = "" if task.speed is None else f"{task.speed:.3g}/s"
-        self.bar.update(self._task, left=duration(left, " left"), rate=rate)
+        shown = "" if left is None else f"{duration(left)} left"
+        self.bar.update(self._task, left=shown, rate=rate)
 
 
 def describe(event: Event) -> str:
@@ -213,14 +215,3 @@ def print_table(table: Table) -> None:
     if not results.is_terminal:
         results.width = _WIDEST
     results.print(table)
-
-
-def duration(seconds: float | None, suffix: str = "") -> str:
-    """Return a time as people say it: 8 s, 3 min, 2.5 h."""
-    if seconds is None:
-        return ""
-    if seconds < 90:
-        return f"{seconds:.0f} s{suffix}"
-    if seconds < 5400:
-        return f"{seconds / 60:.0f} min{suffix}"
-    return f"{seconds / 3600:.1f} h{suffix}"

@@ -56,7 +56,8 @@ class Predict(JsonOption, PredictConfig):
         "or a number of processes to start here. Needs the extra 'cluster'.",
     )
     dry_run: bool = Field(
-        False, description="Say what would run, read the images, and stop there."
+        False,
+        description="Say what would run: read the images, time a tile, and stop there.",
     )
 
     def run(self) -> None:

@@ -1,17 +1,19 @@
-"""What a prediction would do and need, without a single tile."""
+"""What a prediction would do and need, by one tile that is forgotten."""
 
 from __future__ import annotations
 
 import math
+import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from napari_im2im.events import Event
+from napari_im2im.events import Event, duration
 from napari_im2im.folders import check_writable
 from napari_im2im.inference.loaded import LoadedModel
 from napari_im2im.inference.prediction import opened_images, opened_mask
 from napari_im2im.inference.preparation import prepare_prediction
 from napari_im2im.inference.rescaling import in_model_pixels, rescaling_for
+from napari_im2im.inference.sources import UnreadableChunkError
 from napari_im2im.inference.targets import check_memory
 from napari_im2im.inference.tiling.planning import tile_bytes
 
@@ -21,7 +23,12 @@ if TYPE_CHECKING:
 
     from napari_im2im.images.image import Image
     from napari_im2im.inference.config import PredictConfig
+    from napari_im2im.inference.jobs import Job
     from napari_im2im.inference.setup import Setup
+
+
+_LONG = 20.0
+"""Seconds of a first tile that are enough to know the pace."""
 
 
 @dataclass(frozen=True)
@@ -31,6 +38,8 @@ class PredictionForecast(Event):
     ``memory`` is estimated, in bytes on the device, for one tile; ``size`` are the
     bytes of the outputs, and ``disk`` those that writing them needs at most.
     ``whole`` are the bytes in memory of a step that needs the whole result, 0 without.
+    ``seconds`` is what reading and computing all tiles takes, by one that was timed;
+    None where it couldn't be.
     """
 
     model: str
@@ -47,6 +56,7 @@ class PredictionForecast(Event):
     size: int
     disk: int
     whole: int = 0
+    seconds: float | None = None
 
     def describe(self) -> str:
         """Return it in sentences."""
@@ -69,12 +79,17 @@ class PredictionForecast(Event):
         return "\n".join(line for line in lines if line)
 
     def describe_tiles(self) -> str:
-        """Return how many tiles there are, what runs them, and in what memory."""
+        """Return how many tiles there are, what runs them, how long, in what memory."""
+        takes = (
+            ""
+            if self.seconds is None
+            else f" in about {duration(max(1, self.seconds))}"
+        )
         tile = " × ".join(map(str, self.tile_shape.values()))
         return (
             f"{self.tiles:,} tile{'s' if self.tiles != 1 else ''} of {tile} with "
-            f"{self.engine} on {self.device}, about {describe_size(self.memory)} of "
-            "memory each"
+            f"{self.engine} on {self.device}{takes}, about "
+            f"{describe_size(self.memory)} of memory each"
         )
 
 
@@ -84,7 +99,7 @@ def forecast_prediction(
     *,
     trusted: Collection[str] = (),
 ) -> PredictionForecast:
-    """Make all checks and choices of a prediction, but compute and write no tile.
+    """Make all checks and choices of a prediction, and time a tile; write nothing.
 
     The model is loaded; statistics that its preprocessing needs are those of the
     whole image, which is read for them.
@@ -140,7 +155,11 @@ def forecast_with(
         check_writable(config.output.parent, disk)
     whole = [target.memory for target in setup.targets if target.whole_step]
     check_memory(setup.targets)
-    plan = setup.plan
+    plan, shape = setup.plan, tuple(setup.plan.tile_shape.values())
+    # Of many images alike, one tells the pace of all.
+    if shape not in loaded.paces:
+        loaded.paces[shape] = _tile_seconds(setup)
+    seconds = loaded.paces[shape]
     outputs = setup.blank_images()
     if rescaling is not None:
         outputs = tuple(rescaling.output(image) for image in outputs)
@@ -159,8 +178,31 @@ def forecast_with(
         size=sum(math.prod(image.shape) * image.dtype.itemsize for image in outputs),
         disk=disk,
         whole=sum(whole),
+        seconds=None if seconds is None else seconds * len(setup.jobs),
     )
     return forecast, outputs
+
+
+def _tile_seconds(setup: Setup) -> float | None:
+    """Return how long a tile takes, None where none can be timed."""
+    job = setup.jobs[len(setup.jobs) // 2]
+    try:
+        seconds = _seconds(setup, job)
+        # The first one takes longer: the engine gets ready for this shape.
+        return seconds if seconds is None or seconds > _LONG else _seconds(setup, job)
+    except (MemoryError, UnreadableChunkError):
+        # A prediction takes smaller tiles, or leaves out what can't be read.
+        return None
+
+
+def _seconds(setup: Setup, job: Job) -> float | None:
+    """Return how long it takes to read and compute a tile, None if nothing is wanted."""
+    begun = time.perf_counter()
+    prepared = setup.runner.prepare(job)
+    if prepared is None:
+        return None
+    setup.runner.compute(prepared)
+    return time.perf_counter() - begun
 
 
 def _result(events: Generator[Event, None, Setup]) -> Setup:

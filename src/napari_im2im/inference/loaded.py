@@ -41,6 +41,8 @@ class LoadedModel:
         self.config = config
         self._trusted = trusted
         self._loaded: dict[tuple[str, str], Runtime] = {}
+        self.paces: dict[tuple[int, ...], float | None] = {}
+        """Seconds of a tile by its shape, as far as a forecast has timed one."""
 
     def __enter__(self) -> Self:
         return self

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import torch
 
 from napari_im2im.errors import ConfigError
-from napari_im2im.events import Event
+from napari_im2im.events import Event, duration
 from napari_im2im.folders import check_writable, runs_folder
 from napari_im2im.inference.tiling.planning import free_memory
 from napari_im2im.training.devices import device_name, is_out_of_memory, open_fabric
@@ -75,7 +75,7 @@ class TrainingForecast(Event):
         patch = " × ".join(f"{axis} {size}" for axis, size in self.patch.items())
         limits = [f"{self.steps:,} steps"] if self.steps is not None else []
         if self.seconds is not None:
-            limits.append(_duration(self.seconds))
+            limits.append(duration(self.seconds))
         lines = [
             f"{self.name}: {self.network} with {self.parameters:,} parameters on "
             f"{self.device}.",
@@ -101,7 +101,7 @@ class TrainingForecast(Event):
             fit = limit / self.seconds_per_step
             return f"{text}: about {fit:,.0f} steps, or fewer by what validating takes."
         needed = self.seconds_per_step * most
-        return f"{text}: about {_duration(needed)}, and what validating takes."
+        return f"{text}: about {duration(needed)}, and what validating takes."
 
 
 def forecast_training(
@@ -251,11 +251,3 @@ def _kept(network: torch.nn.Module, channels: int, shape: Sequence[int]) -> int:
 
 def _weights(network: torch.nn.Module) -> int:
     return sum(weight.numel() for weight in network.parameters())
-
-
-def _duration(seconds: float) -> str:
-    """Return a time as people say it."""
-    for unit, length in (("h", 3600), ("min", 60)):
-        if seconds >= 1.5 * length:
-            return f"{seconds / length:.2g} {unit}"
-    return f"{seconds:.2g} s"
