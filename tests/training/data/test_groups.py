@@ -42,6 +42,11 @@ def test_the_folder_of_all_images_hides_no_groups():
     assert find_groups(names, None)[1] == ["plate1", "plate1", "plate2"]
 
 
+def test_wells_of_one_row_are_told_from_folders():
+    names = [f"plate.zarr/A/{well}/{field}" for well in "12" for field in "01"]
+    assert find_groups(names, None) == ("well", ["A/1", "A/1", "A/2", "A/2"])
+
+
 def test_brackets_of_a_pattern_are_the_group():
     groups = find_groups(["m1_d2_a", "m1_d2_b", "m2_d2_a"], r"(m\d)_(d\d)")[1]
     assert groups == ["m1 d2", "m1 d2", "m2 d2"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from itertools import product
 from pathlib import PurePath
 from typing import TYPE_CHECKING
 
@@ -29,9 +30,9 @@ def find_groups(names: Sequence[str], pattern: str | None) -> tuple[str, list[st
         Names of images, with their folders where they have some.
     pattern
         Regular expression; its match, or what its brackets match, is the group.
-        None: plates, studies, wells or positions, whichever all names tell below
-        the folder that they share, and of which there are several, but fewer than
-        images.
+        None: plates, studies, wells or positions, whichever all names tell, those
+        of them first that are below the folder that all share, and of which there
+        are several, but fewer than images.
 
     Raises
     ------
@@ -50,8 +51,8 @@ def find_groups(names: Sequence[str], pattern: str | None) -> tuple[str, list[st
     folders = zip(*(path.parent.parts for path in paths), strict=False)
     shared = [*(len(set(at)) == 1 for at in folders), False].index(False)
     own = [PurePath(*path.parts[shared:]).as_posix() for path in paths]
-    for kind, known in _PATTERNS.items():
-        groups = [_group(known, name) for name in own]
+    for (kind, known), searched in product(_PATTERNS.items(), (own, names)):
+        groups = [_group(known, name) for name in searched]
         if None not in groups and 1 < len(set(groups)) < len(names):
             return kind, [str(group) for group in groups]
     raise DataError(
