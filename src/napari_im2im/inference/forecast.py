@@ -196,7 +196,7 @@ def _tile_seconds(setup: Setup) -> float | None:
 
 
 def _seconds(setup: Setup, job: Job) -> float | None:
-    """Return how long it takes to read and compute a tile, None if nothing is wanted."""
+    """Return how long reading and computing a tile takes, None if none is wanted."""
     begun = time.perf_counter()
     prepared = setup.runner.prepare(job)
     if prepared is None:
