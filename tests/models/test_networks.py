@@ -129,6 +129,7 @@ def test_the_arguments_are_plain_and_build_the_same_network() -> None:
     ("config", "sentence"),
     [
         (NetworkConfig(name="BasicUnett"), "did you mean 'BasicU"),
+        (NetworkConfig(name="MedNeXtSmall"), "did you mean 'MedNeXt'"),
         (NetworkConfig(kwargs={"feature": 1}), "did you mean 'features'"),
         (NetworkConfig(kwargs={"features": (1, 2)}), "can't be built"),
         (NetworkConfig(name="UNETR"), "set the patch size"),

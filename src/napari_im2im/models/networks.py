@@ -191,10 +191,14 @@ def _network_class(name: str, source: Path | None) -> Any:
 
     if source is not None:
         return _defined_in(source)[name]
-    candidate = getattr(nets, name, None)
-    if isinstance(candidate, type) and issubclass(candidate, torch.nn.Module):
-        return candidate
-    near = get_close_matches(name, [*CATALOGUE, *dir(nets)], n=1, cutoff=0.3)
+    classes = {
+        known: found
+        for known, found in vars(nets).items()
+        if isinstance(found, type) and issubclass(found, torch.nn.Module)
+    }
+    if name in classes:
+        return classes[name]
+    near = get_close_matches(name, [*CATALOGUE, *classes], n=1, cutoff=0.3)
     raise ConfigError(
         f"There is no network {name!r} in monai.networks.nets"
         + (f": did you mean {near[0]!r}?" if near else ".")
