@@ -37,11 +37,10 @@ TINY = {
 }
 
 
-@pytest.fixture
-def config(tmp_path) -> TrainConfig:
+def tiny(output) -> TrainConfig:
     return TrainConfig(
         name="tiny",
-        output=tmp_path,
+        output=output,
         patch={"y": 32, "x": 32},
         batch_size=4,
         network=TINY,
@@ -51,8 +50,25 @@ def config(tmp_path) -> TrainConfig:
 
 
 @pytest.fixture
+def config(tmp_path) -> TrainConfig:
+    return tiny(tmp_path)
+
+
+@pytest.fixture(scope="module")
 def pairs(make_pair):
     return [make_pair((64, 64), seed=n, name=f"field {n}") for n in range(3)]
+
+
+@pytest.fixture(scope="module")
+def events(pairs, tmp_path_factory):
+    """Return the events of a training to its end, for tests that only read it."""
+    return list(train_events(tiny(tmp_path_factory.mktemp("whole")), pairs))
+
+
+@pytest.fixture(scope="module")
+def whole(events):
+    """Return the folder of that training."""
+    return events[-1].run_folder
 
 
 def check(package):
@@ -98,8 +114,8 @@ def test_a_training_learns_and_leaves_a_package(config, pairs, tmp_path):
     assert check(finished.package) == "passed"
 
 
-def test_previews_are_in_the_units_of_the_images(config, pairs):
-    preview = of(Preview, train_events(config, pairs))[-1]
+def test_previews_are_in_the_units_of_the_images(events, pairs):
+    preview = of(Preview, events)[-1]
     assert preview.input.shape == preview.target.shape == preview.prediction.shape
     assert 1500 < preview.prediction.mean() < 6000
     held_out = [pair for pair in pairs if np.isin(preview.target, pair[1].data).all()]
@@ -130,14 +146,13 @@ def test_several_channels_in_3d(config, make_pair):
     assert check(events[-1].package) == "passed"
 
 
-def test_the_seed_decides(config, pairs, tmp_path):
-    runs = [list(train_events(config, pairs))[-1].run_folder for _ in range(2)]
-    first, second = (final_weights(run) for run in runs)
+def test_the_seed_decides(config, pairs, whole):
+    again = list(train_events(config, pairs))[-1].run_folder
+    first, second = final_weights(whole), final_weights(again)
     assert all(torch.equal(first[name], second[name]) for name in first)
 
 
-def test_a_stopped_training_goes_on_as_if_it_had_not_been(config, pairs):
-    whole = list(train_events(config, pairs))[-1].run_folder
+def test_a_stopped_training_goes_on_as_if_it_had_not_been(config, pairs, whole):
     events = train_events(config, pairs)
     run = next(e for e in events if isinstance(e, TrainingStarted)).run_folder
     next(e for e in events if isinstance(e, Progress) and e.done == 12)
@@ -154,8 +169,9 @@ def test_a_stopped_training_goes_on_as_if_it_had_not_been(config, pairs):
     assert all(table[step] == whole_table[step] for step in common)
 
 
-def test_a_killed_training_goes_on_from_its_last_checkpoint(config, pairs, monkeypatch):
-    whole = list(train_events(config, pairs))[-1].run_folder
+def test_a_killed_training_goes_on_from_its_last_checkpoint(
+    config, pairs, whole, monkeypatch
+):
     events = train_events(config, pairs)
     run = next(e for e in events if isinstance(e, TrainingStarted)).run_folder
     next(e for e in events if isinstance(e, Progress) and e.done == 13)
@@ -244,8 +260,7 @@ def test_a_process_that_is_killed_goes_on_with_the_same_curve(config, pairs, tmp
         assert all(torch.equal(one, other) for one, other in pairs)
 
 
-def test_a_training_killed_in_its_first_steps_can_be_resumed(config, pairs):
-    whole = list(train_events(config, pairs))[-1].run_folder
+def test_a_training_killed_in_its_first_steps_can_be_resumed(config, pairs, whole):
     events = train_events(config, pairs)
     run = next(e for e in events if isinstance(e, TrainingStarted)).run_folder
     next(e for e in events if isinstance(e, Progress) and e.done == 1)
@@ -285,11 +300,10 @@ def test_a_finished_training_can_be_extended(config, pairs):
     assert of(Progress, train_events(longer, pairs))[-1].done == 16
 
 
-def test_other_images_are_refused_on_resuming(config, pairs, make_pair):
-    run = list(train_events(config, pairs))[-1].run_folder
+def test_other_images_are_refused_on_resuming(whole, make_pair):
     others = [make_pair((64, 64), seed=n + 9) for n in range(3)]
     with pytest.raises(DataError, match="not the images that tiny learned from"):
-        list(train_events(TrainConfig(resume=run), others))
+        list(train_events(TrainConfig(resume=whole), others))
 
 
 def test_it_stops_without_improvement(config, pairs):
