@@ -7,6 +7,7 @@ from napari_im2im.docks.predict.widget import PredictWidget
 from napari_im2im.docks.settings import load_settings
 from napari_im2im.docks.trust import TrustDialog
 from napari_im2im.errors import ModelError
+from napari_im2im.inference.journal import journal_of
 from packages import write_smooth_package
 
 
@@ -41,6 +42,29 @@ def test_a_beginner_is_told_what_is_missing(
     viewer.add_image(np.zeros((16, 16)), name="phase")
     dock.refresh()
     assert sentences(dock)[0] == "sharp predicts from phase: 16 × 16."
+
+
+def test_a_file_that_is_there_is_continued_or_left_alone(
+    viewer, open_predict, qtbot, fake_model, fake_prediction, sentences, press, tmp_path
+):
+    fake_model()
+    job = fake_prediction()
+    viewer.add_image(np.zeros((16, 16)), name="phase")
+    dock = open_predict()
+    output = tmp_path / "result.ome.zarr"
+    output.mkdir()
+    dock.options.set_value("output", str(output))
+    dock.refresh()
+    assert "is there already" in sentences(dock)[0]
+    assert not dock.job_row.run_button.isEnabled()
+    journal_of(output).start({})
+    dock.refresh()
+    assert "First: result.ome.zarr was interrupted" in sentences(dock)[0]
+    press(dock, "Go on")
+    run(dock, qtbot)
+    assert job.config.resume
+    dock.refresh()
+    assert not dock.job_row.run_button.isEnabled()
 
 
 def test_the_result_lies_on_its_source(
@@ -314,12 +338,18 @@ def test_options_and_pace_are_remembered(
     qtbot,
     fake_model,
     fake_prediction,
+    monkeypatch,
+    tmp_path,
 ):
     fake_model()
     fake_prediction()
     viewer.add_image(np.zeros((16, 16)), name="phase")
     dock = open_predict()
     dock.options.set_value("tile", {"y": 64, "x": 64})
+    dock.options.set_value("output", str(tmp_path / "only-once.ome.zarr"))
+    run(dock, qtbot)
+    assert "pace" not in load_settings()  # of so few pixels it says nothing
+    monkeypatch.setattr("napari_im2im.docks.predict.run._TELLING", 0)
     run(dock, qtbot)
     assert load_settings()["pace"]["sharp/model"] > 0
     again = open_predict()

@@ -21,6 +21,7 @@ from napari_im2im.docks.advice import (
 from napari_im2im.errors import TrustError
 from napari_im2im.folders import runs_folder
 from napari_im2im.images.image import SPATIAL_AXES
+from napari_im2im.inference.journal import journal_of
 from napari_im2im.models.tensors import FixedSize
 
 if TYPE_CHECKING:
@@ -186,10 +187,27 @@ def _advise_with_model(
     if "z" in facts.spatial:
         advice += advise_guess(images[0], guessed)
     if config.output is not None:
+        if not config.resume:
+            advice += _advise_output(config.output)
         needed = result_size(images[0], facts, config.region)
         free = psutil.virtual_memory().available
         advice += advise_memory(needed, free, str(config.output))
     return advice
+
+
+def _advise_output(output: Path) -> list[Advice]:
+    """Say that a result is there already, whole or in part."""
+    if journal_of(output).exists():
+        # A layer without a file can't be told from another of its size.
+        text = (
+            f"{output.name} was interrupted: go on with it if it is of this image, or "
+            "write to another file."
+        )
+        return [Advice(text, "stop", (Fix("Go on", "resume", str(output)),))]
+    if output.exists():
+        text = f"{output} is there already: write to another file."
+        return [Advice(text, "stop")]
+    return []
 
 
 def result_size(

@@ -70,6 +70,7 @@ class PredictWidget(Dock):
         self.actions = ResultActions(napari_viewer)
         self._facts: ModelFacts | None = None
         self._run: PredictionRun | None = None
+        self._resumed = ""
         self._origins: list[Origin] = []
         self._form = Form()
         self._arrange()
@@ -191,6 +192,8 @@ class PredictWidget(Dock):
             open_dock(self.viewer, fix.value)
         elif fix.action == "start_from":
             open_dock(self.viewer, "Train").start_from(fix.value)
+        elif fix.action == "resume":
+            self._resumed = fix.value
         elif fix.action == "trust":
             ask_for_trust(fix.value, self.model_picker.model_name, self, self._keep)
         else:
@@ -217,6 +220,8 @@ class PredictWidget(Dock):
                 values["axes"] = origins[0].letters
             if "output" not in values:
                 values["output"] = result_path(images[0], self._facts, values["region"])
+        if values.get("output"):
+            values["resume"] = str(values["output"]) == self._resumed
         try:
             return PredictConfig(
                 model=self.model_picker.model or "",
@@ -247,8 +252,10 @@ class PredictWidget(Dock):
             self.model_picker.model_name,
         )
         texts = self.options.texts()
+        texts.pop("output", None)  # a file is written once
         remember(predict={"model": config.model, "options": texts})
         self.actions.hide()
+        self._resumed = ""
         self._run = PredictionRun(config, results, self.job_row, self.options)
         self._start(partial(_predict, config, images), self._run.hear, self._end)
         self.job_row.show_status("Loading the model …")
