@@ -27,6 +27,12 @@ if TYPE_CHECKING:
 _WORTH_SAYING = 60
 """Seconds from which a dock says that there is no GPU."""
 
+_SURE_AFTER = 5
+"""Seconds of predicting after which it is said how long it takes."""
+
+_TELLING = 2**20
+"""Pixels from which the pace is kept: smaller images take as long as the loading."""
+
 
 class PredictionRun:
     """Shows the events of a prediction.
@@ -45,7 +51,7 @@ class PredictionRun:
     Attributes
     ----------
     pace
-        Seconds a pixel of the result, once it is complete.
+        Seconds a pixel of the result, once it is complete; None if it was small.
     """
 
     def __init__(
@@ -61,10 +67,9 @@ class PredictionRun:
         self._slow: QLabel | None = None
         self._row = job_row
         self._options = options
-        self._begun = self._started = time.monotonic()
+        self._begun = time.monotonic()
+        self._first: tuple[float, int] | None = None
         self._device = ""
-        self._resumed = 0
-        self._done = 0
 
     def hear(self, event: Event) -> None:
         """Show an event."""
@@ -85,7 +90,7 @@ class PredictionRun:
             provenance = {"config": self.config.model_dump(mode="json")}
             self.results.finish(event.outputs, provenance | dict(event.metadata))
             pixels = _pixels(event.outputs[0].sizes)
-            self.pace = event.seconds / max(pixels, 1)
+            self.pace = event.seconds / pixels if pixels >= _TELLING else None
 
     def end(self, end: str) -> None:
         """Show how it ended, in the words of `Job.ended`."""
@@ -104,14 +109,12 @@ class PredictionRun:
         self._row.show_status(text)
 
     def _start(self, event: PredictionStarted) -> None:
-        self.results.start(event.outputs)
+        self.results.start(event.outputs, resumed=event.done > 0)
         tile = " × ".join(str(size) for size in event.tile_shape.values())
         halo = " × ".join(str(size) for size in event.halo.values())
         self._options.set_hint("tile", f"{tile} (chosen for this model)")
         self._options.set_hint("halo", f"{halo} (measured for this model)")
-        self._started = time.monotonic()
         self._device = event.device
-        self._resumed = self._done = event.done
         plural = "s" if event.tiles != 1 else ""
         self._row.show_progress(
             event.done,
@@ -120,14 +123,16 @@ class PredictionRun:
         )
 
     def _count(self, event: TileDone) -> None:
-        self._done = event.index
-        elapsed = time.monotonic() - self._started
-        left = elapsed / (self._done - self._resumed) * (event.total - self._done)
+        now = time.monotonic()
+        # The first tile takes longest; the pace is that of the others.
+        since, before = self._first = self._first or (now, event.index)
+        elapsed, tiles = now - since, event.index - before
+        left = elapsed / tiles * (event.total - event.index) if tiles else None
         self._row.show_progress(
-            self._done, event.total, f"tile {self._done} of {event.total}", left
+            event.index, event.total, f"tile {event.index} of {event.total}", left
         )
-        first = self._done == self._resumed + 1
-        if first and left > _WORTH_SAYING and self._device == "cpu":
+        sure = elapsed > _SURE_AFTER and self._slow is None and self._device == "cpu"
+        if sure and left is not None and left > _WORTH_SAYING:
             self._slow = self._row.add_note(
                 f"No GPU found: about {describe_duration(left)} on the CPU."
             )
