@@ -66,6 +66,17 @@ def test_a_large_result_is_drawn_in_levels(viewer, source, qtbot, monkeypatch, k
     assert np.asarray(layer.data[0]).sum() == array[:].sum()
 
 
+def test_several_outputs_are_called_by_their_own_names(viewer, source):
+    names = ("slice → sharp nucleus", "slice → sharp membrane")
+    outputs = [Image(np.zeros((32, 48)), ("y", "x"), name=name) for name in names]
+    results = ResultLayers(viewer, source, ("y", "x"), {}, "sharp")
+    results.start(outputs)
+    assert [layer.name for layer in results.layers] == [
+        "slice → sharp · nucleus",
+        "slice → sharp · membrane",
+    ]
+
+
 def test_the_class_below_the_mouse_is_named(viewer, source):
     output = labels_image(np.full((32, 48), 255, np.uint8), classes=CLASSES)
     results = ResultLayers(viewer, source, ("y", "x"), {}, "sharp")

@@ -69,18 +69,25 @@ class ResultLayers:
         self._jobs: list[Job] = []
         self._next_refresh = 0.0
 
-    def start(self, outputs: Sequence[Image]) -> None:
-        """Add a layer for each output, or for each of its channels."""
+    def start(self, outputs: Sequence[Image], *, resumed: bool = False) -> None:
+        """Add a layer for each output, or for each of its channels.
+
+        Where the outputs go on from an earlier run, that is shown, too.
+        """
         self._outputs = tuple(outputs)
         name = unused_name(self._name, [layer.name for layer in self._viewer.layers])
         for number, output in enumerate(outputs):
-            title = name if len(outputs) == 1 else f"{name} · {output.name}"
+            # The last word of an output's name is its own, before are image and model.
+            own = output.name.rpartition(" ")[2]
+            title = name if len(outputs) == 1 else f"{name} · {own}"
             parts = self._split(number)
             names = _part_names(title, output, len(parts))
             colors = COLORS.get(len(parts), ("gray",) * len(parts))
             for index, part in enumerate(parts):
                 color = "" if self._is_labels(number) else colors[index]
                 self._add(part, names[index], color, additive=index > 0)
+        if resumed:
+            self._complete()
 
     def tile_done(self, region: Mapping[str, slice]) -> None:
         """Show a tile, at most twice a second."""
@@ -223,7 +230,9 @@ class ResultLayers:
 
 
 def _show(layer: Layer, overview: Overview, _: str) -> None:
-    layer.data = overview.levels
+    levels = overview.levels
+    if layer.data[-1] is not levels[-1]:
+        layer.data = levels
     layer.refresh(extent=False)
 
 
