@@ -116,18 +116,23 @@ class Decaying(nn.Module):
         return torch.nn.functional.conv2d(x, self.kernel, padding=20)
 
 
-@pytest.mark.parametrize(("tolerance", "expected"), [(1e-1, 5), (1e-3, 12)])
-def test_halo_keeps_the_tolerance(tolerance: float, expected: int) -> None:
+def decaying(sample: np.ndarray) -> Windows:
     network = Decaying()
     inputs, outputs = (input_spec(size=SteppedSize(1, 1)),), (output_spec(),)
-    rng = np.random.default_rng(0)
-    sample = rng.standard_normal((1, 1, 200, 200)).astype(np.float32)
 
     def run(arrays: list[np.ndarray]) -> list[np.ndarray]:
         with torch.inference_mode():
             return [network(torch.from_numpy(arrays[0])).numpy()]
 
-    black_box = Windows(run, inputs, outputs, model_geometry(inputs, outputs), [sample])
+    return Windows(run, inputs, outputs, model_geometry(inputs, outputs), [sample])
+
+
+@pytest.mark.parametrize(("tolerance", "expected"), [(1e-1, 5), (1e-3, 12)])
+def test_halo_keeps_the_tolerance(tolerance: float, expected: int) -> None:
+    rng = np.random.default_rng(0)
+    sample = rng.standard_normal((1, 1, 200, 200)).astype(np.float32)
+    black_box = decaying(sample)
+    run = black_box.network
     field = measure_receptive_field(black_box)
     halo = measure_halo(black_box, field, tolerance)
     assert abs(halo["x"] - expected) <= 3
@@ -136,6 +141,13 @@ def test_halo_keeps_the_tolerance(tolerance: float, expected: int) -> None:
     cut = run([np.ascontiguousarray(sample[..., 60:])])[0]
     difference = np.abs(whole[..., 60:] - cut)[..., halo["x"] :].max()
     assert difference < tolerance * whole.std()
+
+
+def test_halo_counts_what_lies_far_from_the_first_corner() -> None:
+    sample = np.zeros((1, 1, 450, 450), np.float32)
+    field = measure_receptive_field(decaying(sample))
+    sample[..., 220:, 220:] = np.random.default_rng(0).standard_normal((230, 230))
+    assert measure_halo(decaying(sample), field, 1e-3)["x"] >= 9
 
 
 def test_a_fixed_size_is_measured_too() -> None:

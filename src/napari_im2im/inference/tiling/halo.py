@@ -17,7 +17,7 @@ from napari_im2im.inference.tiling.receptive_field import alike_axes
 from napari_im2im.models.tensors import FixedSize
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from napari_im2im.inference.tiling.geometry import ModelGeometry
     from napari_im2im.inference.tiling.receptive_field import ReceptiveField
@@ -27,6 +27,8 @@ _FARTHEST = {1: 4096, 2: 256, 3: 128}
 """Largest halo that is told from the whole radius, by the number of axes."""
 _WIDTH = {1: 1, 2: 192, 3: 48}
 """Of windows along the other axes."""
+_CORNERS = {2: ((), ("y",), ("x",), ("y", "x"))}
+"""Axes flipped before the start of the sample is looked at, by the number of axes."""
 
 
 def measure_halo(
@@ -68,7 +70,7 @@ def measure_halo(
 
 def measuring_pixels(geometry: ModelGeometry, field: ReceptiveField) -> int:
     """Return how many pixels `measure_halo` computes."""
-    return sum(
+    return len(_corners(geometry)) * sum(
         math.prod(_sizes(geometry, axes[-1], stop - start).values())
         for axes in alike_axes(geometry, field)
         for start, stop in _spans(geometry, field, axes[-1])
@@ -108,7 +110,30 @@ def _measure_axis(
     if not spans:
         return None
     longest = max(stop for _, stop in spans)
-    pixels = _real_pixels(windows, _sizes(windows.geometry, axis, longest))
+    sizes = _sizes(windows.geometry, axis, longest)
+    worst = 0
+    # One place tells little of others: cells lie here and there.
+    for flipped in _corners(windows.geometry):
+        pixels = _real_pixels(windows, sizes, flipped)
+        measured = _measure_spans(windows, axis, spans, pixels, tolerance)
+        if measured is None:
+            return None
+        worst = max(worst, measured)
+    return worst
+
+
+def _corners(geometry: ModelGeometry) -> tuple[tuple[str, ...], ...]:
+    return _CORNERS.get(len(geometry.axes), ((), geometry.axes))
+
+
+def _measure_spans(
+    windows: Windows,
+    axis: str,
+    spans: Sequence[tuple[int, int]],
+    pixels: Sequence[np.ndarray],
+    tolerance: float,
+) -> int | None:
+    """Return how far the ends of windows spoil results, None if everywhere."""
     first, *others = (
         windows.run(windows.part(pixels, axis, start, stop)) for start, stop in spans
     )
@@ -150,13 +175,17 @@ def _spoiled(beyond: np.ndarray, at_start: bool, at_end: bool) -> int | None:
     return None if farthest >= reach - 1 else farthest
 
 
-def _real_pixels(windows: Windows, sizes: Mapping[str, int]) -> list[np.ndarray]:
-    """Return the samples, cropped or continued by reflection."""
+def _real_pixels(
+    windows: Windows, sizes: Mapping[str, int], flipped: Sequence[str]
+) -> list[np.ndarray]:
+    """Return the samples, flipped, then cropped or continued by reflection."""
     if windows.samples is None:
         return windows.pixels(sizes, 3)
     arrays = []
     for index, spec in enumerate(windows.inputs):
         shape = window_shape(spec, windows.geometry.inputs[index], sizes)
         sample = np.asarray(windows.samples[index], np.float32)
+        axes = [spec.axis_names.index(a) for a in flipped if a in spec.axis_names]
+        sample = np.flip(sample, tuple(axes))
         arrays.append(continue_by_reflection(sample, spec, shape))
     return arrays
