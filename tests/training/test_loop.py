@@ -324,6 +324,33 @@ def test_it_stops_without_improvement(config, pairs):
     assert of(Progress, events)[-1].done < 100
 
 
+def test_a_network_without_exact_tiles_says_so(config, pairs):
+    config.effort = EffortConfig(steps=1)
+    exact = [m.text for m in of(Message, train_events(config, pairs))]
+    config.network = config.network.model_copy(
+        update={"kwargs": TINY["kwargs"] | {"norm": "instance"}}
+    )
+    told = [m.text for m in of(Message, train_events(config, pairs))]
+    assert not any("blended" in text for text in exact)
+    assert sum("on the whole image along y: images that" in text for text in told) == 1
+
+
+def test_a_loss_that_is_no_number_at_once_promises_no_model(config, pairs, monkeypatch):
+    learn = Stepper.learn
+
+    def diverge(self, step):
+        return learn(self, step) * math.nan
+
+    monkeypatch.setattr(Stepper, "learn", diverge)
+    messages = []
+    training = train_events(config, pairs)
+    with pytest.raises(DataError, match="ended without a model"):
+        messages.extend(e for e in training if isinstance(e, Message))
+    (warning,) = [m.text for m in messages if m.level == "warning"]
+    assert "is kept" not in warning
+    assert "The patch with the largest loss in that step is" in warning
+
+
 def test_a_loss_that_is_no_number_stops_and_keeps_best_and_patch(
     config, pairs, monkeypatch
 ):

@@ -56,7 +56,7 @@ class BestModel:
         self.metrics: dict[str, float] = {}
         self.waited = 0
 
-    def get_ready(self, network: torch.nn.Module, crop: np.ndarray) -> None:
+    def get_ready(self, network: torch.nn.Module, crop: np.ndarray) -> str:
         """Measure what packages say of all weights alike, once in a run.
 
         Parameters
@@ -65,10 +65,23 @@ class BestModel:
             On any device.
         crop
             A validation input ``(c, [z,] y, x)``, in its own units.
+
+        Returns
+        -------
+        str
+            A sentence the first time, if tiles won't give what the whole image does.
         """
-        if self._run.writes and self._field is None:
-            known = known_field(self._run.package)
-            self._field = known or measure_field(self._preparation, network, crop)
+        if not self._run.writes or self._field is not None:
+            return ""
+        known = known_field(self._run.package)
+        self._field = known or measure_field(self._preparation, network, crop)
+        if self._field.exact:
+            return ""
+        return (
+            f"This network {self._field.reason}: images that don't fit into memory "
+            "will be predicted in tiles that are blended, which gives something else "
+            "than the whole image would."
+        )
 
     def score(self, evaluation: Evaluation, step: int) -> float:
         """Return what a validation counts, smaller if better.

@@ -194,11 +194,11 @@ class Trainer:
         patch = batches.patches(step).patch(worst)
         file = self.run.save_patch(step, patch)
         rate = self.config.optimizer.learning_rate
+        kept = "The best model until then is kept. " * self.run.package.exists()
         return Message(
             f"The loss became infinite or NaN in step {step + 1}, so training stopped: "
             f"try a smaller learning rate than {rate:g}, or another normalisation. "
-            f"The best model until then is kept, and the patch with the largest loss "
-            f"in that step is {file}.",
+            f"{kept}The patch with the largest loss in that step is {file}.",
             level="warning",
         )
 
@@ -217,7 +217,9 @@ class Trainer:
                 return
         # What is loaded or measured once is no part of the cost.
         import_module("bioimageio.spec")
-        self.best.get_ready(self.learner.kept, self.validator.crops[0].input)
+        note = self.best.get_ready(self.learner.kept, self.validator.crops[0].input)
+        if note:
+            yield Message(note)
         begun = time.monotonic()
         evaluation = self.validator.evaluate(self.learner.judged, self.stepper.loss)
         values = {
