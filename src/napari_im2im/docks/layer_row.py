@@ -72,8 +72,12 @@ class LayerRow(QWidget):  # type: ignore[misc]
             self.set_layers([active])
 
     def choose_other_than(self, layers: list[Layer], kind: type[Layer]) -> None:
-        """Choose the first layer of a kind that is none of these, if there is one."""
+        """Choose the first layer of a kind that is none of these, if there is one.
+
+        What was predicted comes last: it is rarely what is to be learned.
+        """
         others = [layer for layer in self.available if layer not in layers]
+        others.sort(key=lambda layer: "napari_im2im" in layer.metadata)
         others = [layer for layer in others if isinstance(layer, kind)] or others
         if others:
             self.set_layers(others[:1])
