@@ -5,6 +5,7 @@ from napari_im2im.docks.settings import load_settings, remember
 from napari_im2im.docks.train.augmentation_preview import AugmentationDialog
 from napari_im2im.docks.train.widget import TrainWidget
 from napari_im2im.errors import DataError
+from napari_im2im.events import Progress
 from napari_im2im.training.data.augmentation_config import AugmentationConfig
 
 
@@ -45,6 +46,14 @@ def test_the_first_two_layers_are_input_and_target(pair, open_train, sentences):
     ]
 
 
+def test_what_was_predicted_is_not_proposed_as_target(viewer, pair, open_train):
+    result = viewer.add_image(np.zeros((32, 32)), name="phase → sharp")
+    result.metadata["napari_im2im"] = {"model": "sharp"}
+    viewer.layers.move(2, 1)
+    dock = open_train()
+    assert [layer.name for layer in dock.form.rows["target"].layers] == ["DAPI"]
+
+
 def test_a_training_is_watched(pair, open_train, qtbot, fake_training, sentences):
     job = fake_training()
     dock = open_train()
@@ -80,6 +89,19 @@ def test_an_error_is_a_sentence(pair, open_train, qtbot, fake_training, sentence
     run(dock, qtbot)
     assert "The disk is full: free some space." in sentences(dock)
     assert "Ended. The best model is kept." in sentences(dock)
+
+
+def test_a_training_without_a_model_is_not_called_trained(
+    pair, open_train, qtbot, monkeypatch
+):
+    def fail(config, pairs):
+        yield Progress(0, 0, "Reading images")
+        raise DataError("The disk is full: free some space.")
+
+    monkeypatch.setattr("napari_im2im.docks.train.widget._train", fail)
+    dock = open_train()
+    run(dock, qtbot)
+    assert dock.view.title.text() == "phase-to-DAPI has no model"
 
 
 def test_nothing_to_learn_from(open_train, viewer, sentences):

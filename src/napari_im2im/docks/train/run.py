@@ -144,7 +144,8 @@ class TrainingView(QWidget):  # type: ignore[misc]
     def end(self, end: str) -> None:
         """Show how it ended, in the words of `Job.ended`."""
         self._clock.stop()
-        self.title.setText(f"Trained {self._name}")
+        trained = f"Trained {self._name}"
+        self.title.setText(trained if self._package else f"{self._name} has no model")
         if end == "finished":
             return
         word = "Ended" if end == "failed" else "Stopped"
