@@ -125,7 +125,7 @@ TASKS: Mapping[str, TaskInfo] = MappingProxyType(
             learning_rate=_RATE_OF_BOUNDARIES,
         ),
         "embedding": TaskInfo(
-            title="Separate objects (EmbedSeg)",
+            title="Separate (EmbedSeg)",
             text="Gives each object its own number, by learning where its centre is.",
             target="labels",
             losses=get_args(EmbeddingLossName),
