@@ -1,14 +1,18 @@
 """What is said of a training before it begins."""
 
+import re
 import time
 
+import numpy as np
 import pytest
+import tifffile
 import torch
 
 from napari_im2im.errors import ConfigError
 from napari_im2im.training import forecast as forecasts
 from napari_im2im.training.adversarial.config import AdversarialConfig
 from napari_im2im.training.config import EffortConfig, TrainConfig
+from napari_im2im.training.data.config import DataConfig
 from napari_im2im.training.forecast import forecast_training
 from napari_im2im.training.stepping import Stepper
 
@@ -81,6 +85,20 @@ def test_it_says_how_long_or_how_far(config, pairs, monkeypatch):
     assert "about 2,400 steps, or fewer by what validating takes." in text
     config.effort = EffortConfig(seconds=600, steps=100)
     assert "about 25 s, and what" in forecast_training(config, pairs).describe()
+
+
+def test_it_names_the_files_that_belong_together(config, tmp_path, monkeypatch):
+    slow(monkeypatch)
+    monkeypatch.setattr(forecasts, "_ROWS_SHOWN", 2)
+    random = np.random.default_rng(0)
+    for name in ("1_IM", "1_GT", "1_CM", "2_IM", "2_GT", "3_IM", "3_GT", "4_IM"):
+        pixels = np.ones((48, 64)) if "CM" in name else random.random((48, 64))
+        tifffile.imwrite(tmp_path / f"{name}.tif", pixels.astype(np.float32))
+    config.data = DataConfig(folder=tmp_path)
+    text = forecast_training(config).describe()
+    assert re.search(r"\n  (train|val): 1_IM.tif → 1_GT.tif, cost map 1_CM.tif\n", text)
+    assert "  … and 1 more\n" in text
+    assert "1 image file has no partner: 4_IM.tif." in text
 
 
 def test_what_fits_into_memory_is_forecast(config, pairs, monkeypatch):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import math
+import os
 import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
     from pathlib import Path
 
+    from napari_im2im.images.folders.tables import TableRow
     from napari_im2im.training.config import TrainConfig
     from napari_im2im.training.data.examples import Example, Pair
 
@@ -35,6 +37,9 @@ _TIMED_SECONDS = 2.0
 
 _TIMED_STEPS = 3
 """Fewest steps that are timed."""
+
+_ROWS_SHOWN = 20
+"""Samples whose files are named."""
 
 _LONG = 20.0
 """Seconds of a first step that are enough to know the pace."""
@@ -49,7 +54,8 @@ class TrainingForecast(Event):
     gradients and what the layers keep for the backward pass), and at most in
     ``folder``. ``seconds_per_step`` is measured, without validations; None where
     memory is short, which ``message`` says. ``patch`` and ``batch_size`` are as large
-    as memory allowed.
+    as memory allowed. ``rows`` are the files that belong together with what each is
+    for, and ``notes`` are sentences on what was assumed and left out.
     """
 
     name: str
@@ -69,6 +75,8 @@ class TrainingForecast(Event):
     disk: int
     seconds_per_step: float | None
     message: str
+    rows: tuple[TableRow, ...] = ()
+    notes: tuple[str, ...] = ()
 
     def describe(self) -> str:
         """Return it in sentences."""
@@ -76,9 +84,13 @@ class TrainingForecast(Event):
         limits = [f"{self.steps:,} steps"] if self.steps is not None else []
         if self.seconds is not None:
             limits.append(duration(self.seconds))
+        more = len(self.rows) - _ROWS_SHOWN
         lines = [
             f"{self.name}: {self.network} with {self.parameters:,} parameters on "
             f"{self.device}.",
+            *_row_texts(self.rows[:_ROWS_SHOWN]),
+            f"  … and {more:,} more" if more > 0 else "",
+            *self.notes,
             f"Images to train on: {self.training_images}, to validate on: "
             f"{self.validation_images}. {self.validation}",
             f"Patches of {patch} pixels, {self.batch_size} at a time, "
@@ -167,6 +179,8 @@ def forecast_training(
         disk=disk,
         seconds_per_step=pace,
         message=message,
+        rows=preparation.rows,
+        notes=preparation.notes,
     )
 
 
@@ -251,3 +265,22 @@ def _kept(network: torch.nn.Module, channels: int, shape: Sequence[int]) -> int:
 
 def _weights(network: torch.nn.Module) -> int:
     return sum(weight.numel() for weight in network.parameters())
+
+
+def _row_texts(rows: Sequence[TableRow]) -> list[str]:
+    """Return the files of samples, below the folder of all, with what each is for."""
+    if not rows:
+        return []
+    sides = [(row.inputs, row.targets, (row.cost_map,)) for row in rows]
+    files = [p.absolute() for three in sides for side in three for p in side if p]
+    folder = os.path.commonpath([path.parent for path in files])
+
+    def names(side: Sequence[Path | None]) -> str:
+        return " + ".join(os.path.relpath(path, folder) for path in side if path)
+
+    texts = []
+    for row, (inputs, targets, cost_map) in zip(rows, sides, strict=True):
+        text = " → ".join(filter(None, (names(inputs), names(targets))))
+        weights = f", cost map {names(cost_map)}" if row.cost_map else ""
+        texts.append(f"  {row.part or 'train'}: {text}{weights}")
+    return texts
