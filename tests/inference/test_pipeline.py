@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import sys
 import threading
+from contextlib import suppress
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 import pytest
 
 from napari_im2im.errors import ImageError, ModelError
 from napari_im2im.inference.pipeline import Done, Pipeline, Shrunk
 from napari_im2im.inference.sources import UnreadableChunkError
+
+if TYPE_CHECKING:
+    from types import FrameType
 
 
 @dataclass
@@ -109,3 +115,25 @@ def test_closing_ends_all_threads() -> None:
     next(events)
     events.close()
     assert set(threading.enumerate()) <= before
+
+
+def test_an_interrupt_within_a_queue_leaves_no_thread_waiting() -> None:
+    """Ctrl-C may come when a lock is taken, before anything would release it."""
+
+    def trace(frame: FrameType, event: str, _: object) -> object:
+        caller = frame.f_back.f_code.co_filename if frame.f_back else ""
+        if frame.f_code.co_name != "__enter__" or not caller.endswith("queue.py"):
+            return None
+        if event == "return":
+            raise KeyboardInterrupt
+        return trace
+
+    def run() -> None:
+        sys.settrace(trace)
+        with suppress(KeyboardInterrupt):
+            list(Recorder().pipeline().run(JOBS))
+
+    thread = threading.Thread(target=run, daemon=True)
+    thread.start()
+    thread.join(timeout=20)
+    assert not thread.is_alive()

@@ -38,6 +38,31 @@ class Shrunk(Generic[JobT]):
     job: JobT
 
 
+class _Bounded:
+    """A queue of few items, which Ctrl-C can't leave locked as it can `queue.Queue`."""
+
+    def __init__(self) -> None:
+        self._items: queue.SimpleQueue[Any] = queue.SimpleQueue()
+        self._room: queue.SimpleQueue[None] = queue.SimpleQueue()
+        for _ in range(_AHEAD):
+            self._room.put(None)
+
+    def put(self, item: Any) -> bool:
+        """Add an item, unless there is no room for it for a while."""
+        try:
+            self._room.get(timeout=_POLL_SECONDS)
+        except queue.Empty:
+            return False
+        self._items.put(item)
+        return True
+
+    def get(self, timeout: float | None = None) -> Any:
+        """Remove the first item; `queue.Empty` if there is none for so long."""
+        item = self._items.get(timeout=timeout)
+        self._room.put(None)
+        return item
+
+
 @dataclass
 class Pipeline(Generic[JobT]):
     """Runs jobs in a reader thread, the caller's thread and a writer thread.
@@ -77,9 +102,8 @@ class Pipeline(Generic[JobT]):
             If memory is short even for the smallest jobs.
         """
         stop = threading.Event()
-        read: queue.Queue[Any] = queue.Queue(_AHEAD)
-        computed: queue.Queue[Any] = queue.Queue(_AHEAD)
-        done: queue.Queue[Any] = queue.Queue()
+        read, computed = _Bounded(), _Bounded()
+        done: queue.SimpleQueue[Any] = queue.SimpleQueue()
         threads = [
             threading.Thread(target=self._read, args=(jobs, read, stop)),
             threading.Thread(target=self._write, args=(computed, done, stop)),
@@ -94,10 +118,10 @@ class Pipeline(Generic[JobT]):
                     if isinstance(result, Done | Shrunk):
                         yield result
                         continue
-                    while not _put(computed, result):
+                    while not computed.put(result):
                         yield from _finished(done)
                     yield from _finished(done)
-            while not _put(computed, _END):
+            while not computed.put(_END):
                 yield from _finished(done)
             threads[1].join()
             yield from _finished(done)
@@ -107,19 +131,19 @@ class Pipeline(Generic[JobT]):
                 thread.join()
 
     def _read(
-        self, jobs: Iterable[JobT], read: queue.Queue[Any], stop: threading.Event
+        self, jobs: Iterable[JobT], read: _Bounded, stop: threading.Event
     ) -> None:
         try:
             for job in jobs:
                 for part in self._small_enough(job):
                     item = (part, self._prepared(part))
-                    while not _put(read, item):
+                    while not read.put(item):
                         if stop.is_set():
                             return
             end: Any = _END
         except Exception as error:  # It is raised where the results are waited for.
             end = error
-        while not _put(read, end) and not stop.is_set():
+        while not read.put(end) and not stop.is_set():
             pass
 
     def _prepared(self, job: JobT) -> Any:
@@ -131,7 +155,10 @@ class Pipeline(Generic[JobT]):
             return error
 
     def _write(
-        self, computed: queue.Queue[Any], done: queue.Queue[Any], stop: threading.Event
+        self,
+        computed: _Bounded,
+        done: queue.SimpleQueue[Any],
+        stop: threading.Event,
     ) -> None:
         while not stop.is_set():
             try:
@@ -182,15 +209,7 @@ class Pipeline(Generic[JobT]):
             yield from self._small_enough(part)
 
 
-def _put(items: queue.Queue[Any], item: Any) -> bool:
-    try:
-        items.put(item, timeout=_POLL_SECONDS)
-    except queue.Full:
-        return False
-    return True
-
-
-def _finished(done: queue.Queue[Any]) -> Iterator[Any]:
+def _finished(done: queue.SimpleQueue[Any]) -> Iterator[Any]:
     while True:
         try:
             item = done.get_nowait()
