@@ -122,6 +122,22 @@ def test_a_wrong_command_ends_with_one_sentence_and_code_2(words, sentence, caps
 
 
 @pytest.mark.parametrize(
+    ("words", "sentence"),
+    [
+        (
+            ("--augmentation.rotation", "far"),
+            "--augmentation.rotation 'far' can't be used: input should be a valid num",
+        ),
+        (("--task", "semantic", "--loss.l1", "1"), "train: the task semantic has no"),
+        (("--data.cost_maps", "a.tif"), "train: --data can't be used: cost_maps go"),
+    ],
+)
+def test_a_wrong_value_is_named_without_its_group(words, sentence):
+    with pytest.raises(ConfigError, match=sentence):
+        parse("train", *words)
+
+
+@pytest.mark.parametrize(
     ("content", "sentence"),
     [
         ("name: [a\nseed: 1\n", "line 2, column 5"),
@@ -174,6 +190,8 @@ def test_help_names_every_option_with_its_default(capsys):
         assert option.kind == "group" or f"--{option.name}" in text
     assert "(default: [0.1, 99.9])" in text
     assert "(default: BasicUNet)" in text
+    assert "In a word. (default: standard)" in text
+    assert "==" not in text
 
 
 def test_every_option_says_what_it_is():

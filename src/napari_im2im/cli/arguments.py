@@ -134,6 +134,9 @@ def _with_default(kwargs: Mapping[str, Any], defaults: Mapping[str, Any]) -> str
     text = str(kwargs.get("help") or "")
     default = defaults.get(str(kwargs.get("dest")))
     text = text.rpartition("(default")[0].strip() if "(default" in text else text
+    if text == argparse.SUPPRESS and isinstance(default, str):
+        # Of a group that may also be a word; its description stands above.
+        text = "In a word."
     if isinstance(default, BaseModel) or default in (None, [], {}):
         return text
     shown = yaml.safe_dump(_plain(default), default_flow_style=True, width=1000)
@@ -264,19 +267,27 @@ def _sentence(
 ) -> str:
     """Return the first problem of a job as a sentence."""
     problems = error.errors(include_url=False)
-    first = problems[0]
-    parts = [str(part) for part in first["loc"]]
-    while parts and ".".join(parts) not in options and len(parts) > 1:
-        if first["type"] == "extra_forbidden":
-            break
-        parts.pop()
-    key = ".".join(parts)
-    if first["type"] == "extra_forbidden":
-        return str(_unknown("key", key, options, ""))
-    message = first["msg"].removeprefix("Value error, ")
-    more = f" ({len(problems) - 1} more like this.)" if len(problems) > 1 else ""
-    value = "" if isinstance(first["input"], BaseModel) else f" {first['input']!r}"
-    return (
-        f"{command}: --{key}{value} can't be used: "
-        f"{message[:1].lower()}{message[1:]}.{more}"
+    # Where a word or a group may stand, a group isn't wrong for being no word.
+    first = next(
+        (p for p in problems if not (p["type"] == "literal_error" and _is_group(p))),
+        problems[0],
     )
+    parts = [str(part) for part in first["loc"]]
+    if first["type"] == "extra_forbidden":
+        return str(_unknown("key", ".".join(parts), options, ""))
+    # Classes that could have been meant stand between the keys.
+    known = {word for option in options for word in option.split(".")}
+    parts = [part for part in parts if part in known]
+    while parts and ".".join(parts) not in options:
+        parts.pop()
+    message = first["msg"].removeprefix("Value error, ")
+    message = f"{message[:1].lower()}{message[1:]}"
+    more = f" ({len(problems) - 1} more like this.)" if len(problems) > 1 else ""
+    if not parts:
+        return f"{command}: {message}.{more}"
+    value = "" if _is_group(first) else f" {first['input']!r}"
+    return f"{command}: --{'.'.join(parts)}{value} can't be used: {message}.{more}"
+
+
+def _is_group(problem: Any) -> bool:
+    return isinstance(problem["input"], BaseModel | dict)
