@@ -36,10 +36,7 @@ def zarr_table(stores: Sequence[Path], layout: str, target: TargetKind) -> Image
         raise DataError(f"{stores[0]} holds no image: choose another folder.")
     notes = []
     if target == "image":
-        notes.append(
-            "Input and target are channels of the same image: choose both with "
-            "input_channels and target_channels."
-        )
+        notes.append("Input and target are channels of the same image.")
     fields = f", {len(rows)} images" if len(rows) > 1 else ""
     return ImageTable(tuple(rows), f"{layout}{fields}", tuple(notes))
 
