@@ -96,7 +96,6 @@ class PredictionRun:
         """Show how it ended, in the words of `Job.ended`."""
         took = describe_duration(time.monotonic() - self._begun)
         if self._slow is not None:
-            # How long it would take is no news any more.
             self._slow.setText("No GPU found: it ran on the CPU.")
         if end == "finished":
             self._row.show_status(f"Done in {took}.")
@@ -133,9 +132,7 @@ class PredictionRun:
         )
         sure = elapsed > _SURE_AFTER and self._slow is None and self._device == "cpu"
         if sure and left is not None and left > _WORTH_SAYING:
-            self._slow = self._row.add_note(
-                f"No GPU found: about {describe_duration(left)} on the CPU."
-            )
+            self._slow = self._row.add_note("No GPU found: it runs on the CPU.")
         self.results.tile_done(event.region)
 
 
