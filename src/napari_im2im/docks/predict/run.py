@@ -30,7 +30,7 @@ _WORTH_SAYING = 60
 _SURE_AFTER = 5
 """Seconds of predicting after which it is said how long it takes."""
 
-_TELLING = 2**20
+_TELLING = 2**19
 """Pixels from which the pace is kept: smaller images take as long as the loading."""
 
 
