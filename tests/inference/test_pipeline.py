@@ -94,8 +94,15 @@ def test_what_cannot_be_read_ends_it_or_is_left_out() -> None:
     recorder = Recorder(bad=20)
     events = list(recorder.pipeline(skip=True).run(JOBS))
     (problem,) = [e for e in events if isinstance(e, Done) and e.problem]
-    assert problem.job == JOBS[2]
-    assert numbers(recorder.written) == numbers([*JOBS[:2], *JOBS[3:]])
+    assert problem.job == range(20, 21)
+    assert numbers(recorder.written) == [*range(20), *range(21, 160)]
+
+
+def test_what_cannot_be_read_at_all_is_left_out_at_once() -> None:
+    recorder = Recorder(bad=20)
+    recorder.split = lambda job: [job, job]  # type: ignore[method-assign]
+    events = list(recorder.pipeline(skip=True).run(JOBS))
+    assert [e.job for e in events if isinstance(e, Done) and e.problem] == [JOBS[2]]
 
 
 def test_errors_of_all_threads_come_out() -> None:

@@ -76,7 +76,8 @@ class PredictConfig(BaseModel):
         "bioimageio.core: as that library computes them.",
     )
     unreadable: Literal["stop", "skip"] = Field(
-        "stop", description="What to do where the image can't be read."
+        "stop",
+        description="skip: leave out the parts of the result whose pixels can't be read.",
     )
     rescale: bool = Field(
         False, description="Predict in the model's pixel size, and go back from it."

@@ -17,6 +17,9 @@ if TYPE_CHECKING:
 
 _AHEAD = 2
 _POLL_SECONDS = 0.05
+_HALVINGS = 4
+"""How often a job is cut in two to find what of it can be read."""
+
 _END = object()
 
 JobT = TypeVar("JobT")
@@ -80,7 +83,7 @@ class Pipeline(Generic[JobT]):
     cost
         What a job needs of memory, in any unit.
     skip_unreadable
-        Whether a job that can't be read is left out instead of ending the run.
+        Whether what can't be read of a job is left out instead of ending the run.
     """
 
     prepare: Callable[[JobT], Any]
@@ -136,15 +139,27 @@ class Pipeline(Generic[JobT]):
         try:
             for job in jobs:
                 for part in self._small_enough(job):
-                    item = (part, self._prepared(part))
-                    while not read.put(item):
-                        if stop.is_set():
-                            return
+                    for item in self._readable(part):
+                        while not read.put(item):
+                            if stop.is_set():
+                                return
             end: Any = _END
         except Exception as error:  # It is raised where the results are waited for.
             end = error
         while not read.put(end) and not stop.is_set():
             pass
+
+    def _readable(self, job: JobT, halvings: int = _HALVINGS) -> list[tuple[JobT, Any]]:
+        """Prepare a job, or smaller ones where a part of it can't be read."""
+        whole = [(job, self._prepared(job))]
+        if not isinstance(whole[0][1], UnreadableChunkError) or not halvings:
+            return whole
+        parts = self.split(job)
+        if len(parts) == 1:
+            return whole
+        found = [each for part in parts for each in self._readable(part, halvings - 1)]
+        lost = all(isinstance(item, UnreadableChunkError) for _, item in found)
+        return whole if lost else found
 
     def _prepared(self, job: JobT) -> Any:
         try:
@@ -198,7 +213,8 @@ class Pipeline(Generic[JobT]):
             yield Shrunk(job)
         del prepared
         for part in self.split(job):
-            yield from self._compute(part, self._prepared(part))
+            for item in self._readable(part):
+                yield from self._compute(*item)
 
     def _small_enough(self, job: JobT) -> Iterator[JobT]:
         parts = self.split(job) if self.cost(job) > self._most else [job]
