@@ -77,7 +77,7 @@ class PredictConfig(BaseModel):
     )
     unreadable: Literal["stop", "skip"] = Field(
         "stop",
-        description="skip: leave out the parts of the result whose pixels can't be read.",
+        description="skip: leave out what depends on pixels that can't be read.",
     )
     rescale: bool = Field(
         False, description="Predict in the model's pixel size, and go back from it."

@@ -26,6 +26,14 @@ _PRECISIONS = {
 }
 
 
+_SHORT_OF_MEMORY = (
+    "can't allocate memory",
+    "not enough memory",
+    "could not create a primitive",
+)
+"""What PyTorch's CPU allocator says, which knows no exception of its own, and oneDNN."""
+
+
 class TorchRuntime:
     """A PyTorch module, eager or scripted.
 
@@ -79,8 +87,7 @@ class TorchRuntime:
             torch.cuda.empty_cache()
             raise MemoryError(str(error)) from error
         except (RuntimeError, ValueError, TypeError, IndexError, AssertionError) as e:
-            # PyTorch's CPU allocator knows no exception of its own.
-            if "can't allocate memory" in str(e) or "not enough memory" in str(e):
+            if any(sign in str(e) for sign in _SHORT_OF_MEMORY):
                 raise MemoryError(str(e)) from e
             shapes = [None if x is None else x.shape for x in inputs]
             raise ModelError(
