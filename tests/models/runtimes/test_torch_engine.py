@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
@@ -12,6 +12,9 @@ from napari_im2im.errors import ModelError
 from napari_im2im.models.package import load_package
 from napari_im2im.models.runtimes.torch_engine import TorchRuntime
 from packages import write_smooth_package
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 
 class Failing(torch.nn.Module):

@@ -31,7 +31,7 @@ _SHORT_OF_MEMORY = (
     "not enough memory",
     "could not create a primitive",
 )
-"""What PyTorch's CPU allocator says, which knows no exception of its own, and oneDNN."""
+"""What PyTorch's CPU allocator and oneDNN say, which know no exception of their own."""
 
 
 class TorchRuntime:
