@@ -193,14 +193,19 @@ class Trainer:
         worst = worst_patch(network, weights, batches.batch(step), loss)
         patch = batches.patches(step).patch(worst)
         file = self.run.save_patch(step, patch)
-        rate = self.config.optimizer.learning_rate
-        kept = "The best model until then is kept. " * self.run.package.exists()
+        # Without a model, training ends with an error that says what to do.
+        end = "."
+        if self.run.package.exists():
+            end = f": {self._gentler()}. The best model until then is kept."
         return Message(
-            f"The loss became infinite or NaN in step {step + 1}, so training stopped: "
-            f"try a smaller learning rate than {rate:g}, or another normalisation. "
-            f"{kept}The patch with the largest loss in that step is {file}.",
+            f"The loss became infinite or NaN in step {step + 1}, so training stopped"
+            f"{end} The patch with the largest loss in that step is {file}.",
             level="warning",
         )
+
+    def _gentler(self) -> str:
+        rate = self.config.optimizer.learning_rate
+        return f"try a smaller learning rate than {rate:g}, or another normalisation"
 
     def _elapsed(self, started: float) -> float:
         """Return the seconds since then, by one clock where several have to agree."""
@@ -282,8 +287,8 @@ class Trainer:
         self.fabric.barrier()
         if not self.run.package.exists():
             raise DataError(
-                f"Training ended without a model ({self.reason}): try a smaller "
-                "learning rate, or look for extreme values in the images."
+                f"Training ended without a model ({self.reason}): {self._gentler()}, "
+                "and look for extreme values in the images."
             )
         return TrainingFinished(
             self.run.path, self.run.package, self.best.metrics, self.reason
