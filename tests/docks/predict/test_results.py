@@ -41,6 +41,21 @@ def test_labels_fill_while_tiles_finish(viewer, source, stored):
     assert layer.metadata["napari_im2im"] == {"model": "sharp"}
 
 
+def test_a_new_result_is_above_those_that_would_hide_it(viewer, source):
+    viewer.add_image(np.zeros((32, 48)), name="other")
+    for model in ("sharp", "sharper"):
+        output = Image(np.zeros((2, 32, 48)), ("channel", "y", "x"))
+        ResultLayers(viewer, source, ("y", "x"), {}, model).start([output])
+    assert [layer.name for layer in viewer.layers] == [
+        "slice",
+        "slice → sharp · channel 1",
+        "slice → sharp · channel 2",
+        "slice → sharper · channel 1",
+        "slice → sharper · channel 2",
+        "other",
+    ]
+
+
 @pytest.mark.parametrize("kind", ["labels", "image"])
 def test_a_large_result_is_drawn_in_levels(viewer, source, qtbot, monkeypatch, kind):
     monkeypatch.setattr(overview, "LARGEST_PLANE", 32 * 48 - 1)

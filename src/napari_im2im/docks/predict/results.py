@@ -37,7 +37,7 @@ class ResultLayers:
     Parameters
     ----------
     viewer
-        Where they are added, above their source.
+        Where they are added, above their source and its earlier results.
     source
         The layer that was predicted from.
     source_axes
@@ -176,11 +176,19 @@ class ResultLayers:
             layer = Labels(data, name=name, features=names, **arguments)
         if overview is not None:
             self._overviews[layer] = overview
-        above = self.layers[-1] if self.layers else self.source
-        layers = self._viewer.layers
-        at = layers.index(above) + 1 if above in layers else len(layers)
-        layers.insert(at, layer)
+        self._viewer.layers.insert(self._place(), layer)
         self.layers.append(layer)
+
+    def _place(self) -> int:
+        """Return where the next layer goes: earlier results would hide it."""
+        if self.layers and self.layers[-1] in self._viewer.layers:
+            return int(self._viewer.layers.index(self.layers[-1])) + 1
+        below = [
+            place
+            for place, layer in enumerate(self._viewer.layers, start=1)
+            if layer is self.source or layer.name.startswith(f"{self.source.name} → ")
+        ]
+        return max(below, default=len(self._viewer.layers))
 
     def _zoom(self, part: Image) -> dict[str, float]:
         """Return pixels of the result for one of the source, along each axis."""
