@@ -19,6 +19,7 @@ def input_spec(
     *,
     id: str = "raw",
     channels: int = 1,
+    channel_names: tuple[str, ...] = (),
     steps: tuple[Step, ...] = (),
 ) -> TensorSpec:
     size = size or SteppedSize(4, 4)
@@ -27,7 +28,11 @@ def input_spec(
         id,
         (
             AxisSpec("batch", SteppedSize(1, 1)),
-            AxisSpec("channel", FixedSize(channels)),
+            AxisSpec(
+                "channel",
+                FixedSize(len(channel_names) or channels),
+                channel_names=channel_names,
+            ),
             *spatial,
         ),
         "float32",

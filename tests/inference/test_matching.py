@@ -36,6 +36,40 @@ def test_chosen_channels_in_the_models_order() -> None:
     assert source.channels == (2, 0)
 
 
+def named(*names: str) -> Image:
+    return Image(
+        np.zeros((len(names), 8, 9)), ("channel", "y", "x"), channel_names=names
+    )
+
+
+def test_channels_are_found_by_the_names_of_the_models() -> None:
+    spec = input_spec(channel_names=("GFP", "DAPI"))
+    matching = match_images([spec], [named("DAPI", "phase", "GFP")])
+    (source,) = matching.sources[0]
+    assert source is not None
+    assert source.channels == (2, 0)
+    assert "Reads GFP, DAPI, by name, of the 3 channels" in matching.note
+    # In the order of the image they would be taken for each other.
+    matching = match_images([spec], [named("DAPI", "GFP")])
+    assert [s.channels for (s,) in matching.sources if s is not None] == [(1, 0)]
+    assert not matching.note
+
+
+def test_chosen_channels_go_before_names() -> None:
+    spec = input_spec(channel_names=("GFP",))
+    image = named("DAPI", "GFP")
+    assert match_images([spec], [image]).groups == 1
+    matching = match_images([spec], [image], [0, 1])
+    assert matching.groups == 2
+    assert not matching.note
+
+
+@pytest.mark.parametrize("names", [("DAPI", "phase"), ("GFP", "GFP")])
+def test_other_names_tell_nothing(names: tuple[str, ...]) -> None:
+    spec = input_spec(channel_names=("GFP",))
+    assert match_images([spec], [named(*names)]).groups == 2
+
+
 def test_too_few_images() -> None:
     specs = [input_spec(id="a"), input_spec(id="b")]
     with pytest.raises(ConfigError, match=r"2 image\(s\) \(a, b\)"):

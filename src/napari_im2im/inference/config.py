@@ -24,7 +24,9 @@ class PredictConfig(BaseModel):
         None, description="Axes of the image (e.g. 'tczyx') if the file doesn't say."
     )
     channels: list[int] | None = Field(
-        None, description="Channels to read, in the model's order; default: all."
+        None,
+        description="Channels to read, in the model's order; default: those with the "
+        "names of the model's channels, else all.",
     )
     region: dict[str, tuple[int, int]] | None = Field(
         None, description="Part of the image by axis, e.g. {y: [0, 512]}."

@@ -44,11 +44,14 @@ class Matching:
         Size of the axes that the model has, in pixels of the first input with it.
     over
         Sizes of the image's axes that the model doesn't have, channel left out.
+    note
+        Which channels are read, where their names chose them; else empty.
     """
 
     sources: tuple[tuple[Source | None, ...], ...]
     sizes: Mapping[str, int]
     over: Mapping[str, int]
+    note: str = ""
 
     @property
     def groups(self) -> int:
@@ -84,7 +87,8 @@ def match_images(
     images
         One image an input, in their order.
     channels
-        Channels of the first image to read, in the model's order; default: all.
+        Channels of the first image to read, in the model's order; default: those
+        that are called as the model's, else all.
     skip_unreadable
         Whether what can't be read is left out instead of ending everything.
 
@@ -121,7 +125,12 @@ def match_images(
         (*(s[min(group, len(s) - 1)] for s in grouped), *left_out)
         for group in range(max(counts))
     )
-    return Matching(sources, _sizes(inputs, images), _over(inputs, images))
+    return Matching(
+        sources,
+        _sizes(inputs, images),
+        _over(inputs, images),
+        "" if channels is not None else _note(inputs[0], images[0]),
+    )
 
 
 def _check_axes(spec: TensorSpec, image: Image) -> None:
@@ -145,7 +154,9 @@ def _groups(
 ) -> list[tuple[int, ...] | None]:
     """Return the channels of each run of the model."""
     count = image.sizes.get("channel", 1)
-    chosen = tuple(range(count)) if channels is None else tuple(channels)
+    if channels is None:
+        channels = _named(spec, image) or range(count)
+    chosen = tuple(channels)
     wrong = [channel for channel in chosen if not 0 <= channel < count]
     if wrong or not chosen:
         raise ConfigError(
@@ -167,6 +178,26 @@ def _groups(
     raise ConfigError(
         f"This model reads {wanted} channels{names}, but {len(chosen)} of {image.name} "
         f"were given: {advice}."
+    )
+
+
+def _named(spec: TensorSpec, image: Image) -> tuple[int, ...]:
+    """Return the channels that are called as the model's, in its order, if all are."""
+    wanted = spec.axis("channel").channel_names if "channel" in spec.axis_names else ()
+    names = list(image.channel_names)
+    if len(set(wanted)) < len(wanted) or any(names.count(name) != 1 for name in wanted):
+        return ()
+    return tuple(map(names.index, wanted))
+
+
+def _note(spec: TensorSpec, image: Image) -> str:
+    named, count = _named(spec, image), len(image.channel_names)
+    if not 0 < len(named) < count:
+        return ""
+    read = ", ".join(image.channel_names[channel] for channel in named)
+    return (
+        f"Reads {read}, by name, of the {count} channels of {image.name}: choose "
+        "channels to read others."
     )
 
 

@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from napari_im2im.errors import ConfigError
-from napari_im2im.events import Progress
+from napari_im2im.events import Message, Progress
 from napari_im2im.inference.augmentation import Orientation, orientations
 from napari_im2im.inference.jobs import Job, Network, TileRunner
 from napari_im2im.inference.matching import Matching, match_images
@@ -75,6 +75,8 @@ def prepare_prediction(
     geometry = _checked_geometry(model, results)
     skip = config.unreadable == "skip"
     matching = match_images(model.inputs, images, config.channels, skip_unreadable=skip)
+    if matching.note:
+        yield Message(matching.note)
     region = _region(config, matching)
     yield Progress(0, 0, "statistics of the whole image")
     references = _whole_tensors(model.inputs, matching)
