@@ -1,6 +1,8 @@
 import numpy as np
 import pytest
+from qtpy.QtWidgets import QLabel
 
+from napari_im2im.docks.job_row import SentenceRow
 from napari_im2im.docks.settings import load_settings, remember
 from napari_im2im.docks.train.augmentation_preview import AugmentationDialog
 from napari_im2im.docks.train.widget import TrainWidget
@@ -237,6 +239,26 @@ def test_a_running_training_is_remembered_until_it_ends(
     dock.stop()
     qtbot.waitUntil(lambda: not dock.running)
     assert "running" not in load_settings()
+
+
+def test_a_stopped_training_can_go_on(pair, open_train, qtbot, fake_training):
+    job = fake_training(steps=20, wait=0.05)
+    (job.folder / "checkpoints").mkdir(parents=True)
+    (job.folder / "checkpoints" / "last.ckpt").touch()
+    dock = open_train()
+    for _ in range(2):
+        dock.run()
+        qtbot.waitUntil(lambda: "running" in load_settings())
+        assert not dock.resume.isVisibleTo(dock)
+        dock.stop()
+        qtbot.waitUntil(lambda: not dock.running)
+        assert dock.resume.isVisibleTo(dock)
+    (row,) = dock.resume.findChildren(SentenceRow)
+    assert row.findChild(QLabel).text() == "Resume phase-to-dapi? It was stopped."
+    dock.resume.accepted.emit(str(job.folder))
+    qtbot.waitUntil(lambda: not dock.running)
+    assert job.config.resume == job.folder
+    assert not dock.resume.isVisibleTo(dock)
 
 
 def test_augmentation_chosen_on_its_page_arrives_in_the_job(open_train):

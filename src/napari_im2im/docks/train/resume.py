@@ -1,4 +1,4 @@
-"""The offer to go on with a training that was cut off."""
+"""The offer to go on with a training that was cut off or stopped."""
 
 from __future__ import annotations
 
@@ -28,21 +28,32 @@ class ResumeOffer(QWidget):  # type: ignore[misc]
         self._layout.setContentsMargins(0, 0, 0, 0)
         self.hide()
 
-    def offer(self, run: Mapping[str, Any] | None) -> None:
-        """Offer to go on with a run that was remembered, if it can go on."""
+    def offer(self, run: Mapping[str, Any] | None, *, stopped: bool = False) -> None:
+        """Offer to go on with a run, if it can go on.
+
+        Parameters
+        ----------
+        run
+            What was remembered of it; None if there is none.
+        stopped
+            Whether it was stopped just now, so that its layers are still chosen.
+        """
         if run is None:
             return
         folder = Path(run["folder"])
         if not (folder / "checkpoints" / "last.ckpt").exists():
             return
-        chosen = [run[role] for role in ("input", "target") if run[role]]
-        layers = " and ".join(" + ".join(names) for names in chosen)
-        text = f"Resume {folder.name}? It was cut off."
-        if run["input"]:
+        text = f"Resume {folder.name}? It was {'stopped' if stopped else 'cut off'}."
+        if run["input"] and not stopped:
+            chosen = [run[role] for role in ("input", "target") if run[role]]
+            layers = " and ".join(" + ".join(names) for names in chosen)
             text += f" Choose {layers} below first."
         fixes = (Fix("Resume", "resume", str(folder)), Fix("Forget it", "forget"))
         row = SentenceRow(Advice(text, "info", fixes))
         row.fixed.connect(self._decide)
+        if (earlier := self._layout.takeAt(0)) is not None:
+            earlier.widget().hide()
+            earlier.widget().deleteLater()
         self._layout.addWidget(row)
         self.show()
 

@@ -51,6 +51,7 @@ class TrainWidget(Dock):
         self.form = TrainForm(napari_viewer)
         self.view = TrainingView(self.job_row)
         self.resume = ResumeOffer()
+        self._run: dict[str, Any] | None = None
         self._body.addWidget(self.resume)
         self._body.addWidget(self.view)
         self._body.addWidget(self.form)
@@ -118,6 +119,7 @@ class TrainWidget(Dock):
             pairs = [(source, target, cost_map) if cost_map else (source, target)]
             channels = target.channel_names
         self._remember_form()
+        self._run = None
         self.resume.hide()
         self.form.hide()
         name = config.resume.name if config.resume else config.name
@@ -132,14 +134,17 @@ class TrainWidget(Dock):
         remember(train={"task": task, "effort": effort, "options": texts})
 
     def _remember_run(self, folder: Path) -> None:
-        """Remember what runs, so that it can go on after a crash."""
+        """Remember what runs, so that it can go on after a crash or a stop."""
         names = {
             role: [layer.name for layer in row.layers if self.form.reads(role)]
             for role, row in self.form.rows.items()
         }
-        remember(running={"folder": str(folder), **names})
+        self._run = {"folder": str(folder), **names}
+        remember(running=self._run)
 
     def _end(self, end: str) -> None:
+        if end == "stopped":
+            self.resume.offer(self._run, stopped=True)
         if end != "closed":
             remember(running=None)
         self.form.show()
