@@ -106,14 +106,19 @@ def _write_zarr(image: Image, path: Path) -> None:
     add_pyramid(path, method="nearest" if labels else "mean")
 
 
-def check_png(image: Image) -> None:
-    """Check, without reading it, that an image can be saved as PNG.
+def check_format(image: Image, path: Path) -> None:
+    """Check, without reading it, that a file of that name can hold an image.
 
     Raises
     ------
     ImageError
-        If it has more than a plane of 8 or 16 bits.
+        If it is a PNG, and the image has more than a plane of 8 or 16 bits.
     """
+    if path.suffix.lower() == ".png":
+        _check_png(image)
+
+
+def _check_png(image: Image) -> None:
     axes = tuple(a for a in image.axes if image.sizes[a] > 1 or a in ("y", "x"))
     channels = image.sizes.get("channel", 1)
     dtype = image.dtype.newbyteorder("=")
@@ -130,7 +135,7 @@ def check_png(image: Image) -> None:
 
 
 def _write_png(image: Image, path: Path) -> None:
-    check_png(image)
+    _check_png(image)
     channels = image.sizes.get("channel", 1)
     dtype = image.dtype.newbyteorder("=")
     extra = tuple(a for a in image.axes if a not in ("y", "x", "channel"))

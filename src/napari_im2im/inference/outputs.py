@@ -107,9 +107,9 @@ class OutputLayout:
             metadata=self.metadata,
         )
 
-    def blank_image(self, name: str) -> Image:
-        """Return the image with zeros that take no memory."""
-        return self.image(np.broadcast_to(np.zeros((), self.dtype), self.shape), name)
+    def blank(self) -> np.ndarray:
+        """Return zeros of its shape that take no memory."""
+        return np.broadcast_to(np.zeros((), self.dtype), self.shape)
 
 
 def output_layout(

@@ -14,12 +14,11 @@ import numpy as np
 
 from napari_im2im.errors import ConfigError
 from napari_im2im.events import PredictionStarted, TileDone
-from napari_im2im.images.formats.contents import PROVENANCE
 from napari_im2im.images.units import in_meters
-from napari_im2im.images.writing import check_png, save_image
+from napari_im2im.images.writing import check_format
 from napari_im2im.inference.outputs import check_paths, split_name
 from napari_im2im.inference.resampling import Grid, Resampled, resampled
-from napari_im2im.inference.targets import written
+from napari_im2im.inference.targets import saved
 from napari_im2im.inference.tiling.geometry import TILED_AXES
 
 if TYPE_CHECKING:
@@ -200,8 +199,7 @@ def in_image_pixels(
                 if config.output is not None and inner.source is not None:
                     path = _path(inner.source, config.output)
                     check_paths([path], overwrite=config.overwrite or config.resume)
-                    if path.suffix.lower() == ".png":
-                        check_png(image)
+                    check_format(image, path)
             yield replace(event, outputs=outputs)
         elif isinstance(event, TileDone):
             yield replace(event, region=rescaling.part(event.region))
@@ -219,10 +217,7 @@ def finished_in_image_pixels(
     if config.output is None or inner.source is None:
         return replace(image, data=_in_memory(image.data))
     path = _path(inner.source, config.output)
-    # As an OME-Zarr has it.
-    said = replace(image, metadata={PROVENANCE: dict(image.metadata)})
-    save_image(said, path, overwrite=config.overwrite or config.resume)
-    return written(path, image)
+    return saved(image, path, overwrite=config.overwrite or config.resume)
 
 
 def _in_memory(data: Any) -> np.ndarray:

@@ -79,12 +79,8 @@ class Setup:
         return tuple(self._image(target, target.array) for target in self.targets)
 
     def blank_images(self) -> tuple[Image, ...]:
-        """Return the outputs as images whose pixels are all one number in memory."""
-        return tuple(
-            self._image(target, np.broadcast_to(np.zeros((), kind.dtype), kind.shape))
-            for target in self.targets
-            for kind in [target.final]
-        )
+        """Return the outputs as images of zeros that take no memory."""
+        return tuple(self._image(each, each.final.blank()) for each in self.targets)
 
     def separate(self) -> Iterator[tuple[int, int]]:
         """Make objects of channels; yield how much is done, and of how much."""

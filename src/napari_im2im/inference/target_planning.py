@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from napari_im2im.images.writing import check_png
+from napari_im2im.images.writing import check_format
 from napari_im2im.inference.objects.separation import (
     labels_layout,
     meaning_of_objects,
@@ -158,8 +158,7 @@ class TargetPlanner:
             check_paths(paths, overwrite=self.config.overwrite)
         for target, path in zip(targets, paths, strict=True):
             target.path = path
-            if path.suffix.lower() == ".png":
-                check_png(target.final.blank_image(path.name))
+            check_format(target.final.image(target.final.blank(), path.name), path)
 
 
 def _stored_dtype(spec: TensorSpec) -> np.dtype[Any]:

@@ -238,10 +238,7 @@ class Target:
             return self.array
         if self._store != self.path:
             image = self.final.image(self.array, self.path.name)
-            # As an OME-Zarr has it.
-            said = replace(image, metadata={PROVENANCE: dict(image.metadata)})
-            save_image(said, self.path, overwrite=overwrite)
-            return written(self.path, image).data
+            return saved(image, self.path, overwrite=overwrite).data
         labels = self.final.metadata.get("kind") == "labels"
         add_pyramid(self.path, method="nearest" if labels else "mean")
         return self.array
@@ -253,10 +250,19 @@ class Target:
                 remove(store)
 
 
-def written(path: Path, image: Image) -> Image:
-    """Return an image that reads its pixels, lazily, from the file that it is in."""
+def saved(image: Image, path: Path, *, overwrite: bool) -> Image:
+    """Write a result with its provenance; return it reading its pixels from there.
+
+    Raises
+    ------
+    ImageError
+        If the format can't hold the image, the file exists, or the disk refuses.
+    """
     import dask.array
 
+    # As an OME-Zarr has it.
+    said = replace(image, metadata={PROVENANCE: dict(image.metadata)})
+    save_image(said, path, overwrite=overwrite)
     stored = open_image(path)
     data: Any = dask.array.asarray(stored.data)
     order = [stored.axes.index(axis) for axis in image.axes if axis in stored.axes]
