@@ -204,8 +204,7 @@ def _measured_pace(stepper: Stepper) -> tuple[float | None, str]:
         except (RuntimeError, MemoryError) as error:
             if not is_out_of_memory(error):
                 raise
-            stepper.shrink(error)
-            message = f"Memory was short. {stepper.sizes_text()}"
+            message = stepper.shrink(error)
 
 
 def _step_seconds(

@@ -100,8 +100,8 @@ class Stepper:
         batch = self.batches.batch(step)
         self.learner.rehearse(batch, self.loss, self.parts)
 
-    def shrink(self, error: BaseException | None = None) -> None:
-        """Compute half of the patches at once, else take smaller ones.
+    def shrink(self, error: BaseException | None = None) -> str:
+        """Compute half of the patches at once, else take smaller ones; say so.
 
         Raises
         ------
@@ -112,11 +112,12 @@ class Stepper:
         sizes = self.preparation.sizes
         if self.patches_at_once > fewest_at_once(self.patch, sizes):
             self.parts = min(2 * self.parts, self.preparation.patches_per_step)
-            return
-        patch = smaller_patch(self.patch, sizes)
-        if patch is None or min(patch.values()) < self.learner.least_size:
-            raise ConfigError(
-                "There is too little memory for a single patch: choose a smaller "
-                "network or close other programs."
-            ) from error
-        self.set_patch(patch)
+        else:
+            patch = smaller_patch(self.patch, sizes)
+            if patch is None or min(patch.values()) < self.learner.least_size:
+                raise ConfigError(
+                    "There is too little memory for a single patch: choose a smaller "
+                    "network or close other programs."
+                ) from error
+            self.set_patch(patch)
+        return f"Memory was short. {self.sizes_text()}"

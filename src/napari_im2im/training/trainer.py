@@ -164,9 +164,7 @@ class Trainer:
 
     def _shrink(self, error: BaseException | None = None) -> Message:
         """Compute less at once from now on."""
-        self.stepper.shrink(error)
-        text = f"Memory was short. {self.stepper.sizes_text()}"
-        return Message(text, level="warning")
+        return Message(self.stepper.shrink(error), level="warning")
 
     def _progress(self) -> Progress:
         return Progress(
