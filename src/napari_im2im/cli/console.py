@@ -186,7 +186,7 @@ def describe(event: Event) -> str:
         case FileDone(skipped=True):
             return f"{escape(event.output.name)} is complete already."
         case FileFailed():
-            return f"[red]{escape(str(event.input))}:[/red] {escape(event.reason)}"
+            return failure_line(str(event.input), event.reason)
         case FilesFinished() if event.done + event.skipped + len(event.failed) > 1:
             skipped = f", {event.skipped} complete already" if event.skipped else ""
             failed = f", {len(event.failed)} failed" if event.failed else ""
@@ -199,6 +199,11 @@ def describe(event: Event) -> str:
             tiles = f"{event.tiles} tile{'s' if event.tiles != 1 else ''} of {tile}"
             return f"{tiles} with {event.engine} on {event.device}"
     return ""
+
+
+def failure_line(name: str, reason: str) -> str:
+    """Return which image failed, and why, as a line."""
+    return f"[red]{escape(name)}:[/red] {escape(reason)}"
 
 
 def metrics_line(metrics: Mapping[str, float]) -> str:

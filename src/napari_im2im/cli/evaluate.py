@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pydantic import Field
-from rich.markup import escape
 
 from napari_im2im.cli.json_lines import JsonOption, json_line
 from napari_im2im.errors import ConfigError, DataError
@@ -98,11 +97,10 @@ def _say_what_would_fail(forecast: EvaluationForecast) -> None:
     DataError
         If there are any.
     """
-    from napari_im2im.cli.console import status
+    from napari_im2im.cli.console import failure_line, status
 
     for failure in forecast.failed:
-        text = f"[red]{escape(failure.image)}:[/red] {escape(failure.reason)}"
-        status.print(text, soft_wrap=True)
+        status.print(failure_line(failure.image, failure.reason), soft_wrap=True)
     if forecast.failed:
         names = ", ".join(failure.image for failure in forecast.failed)
         failed = len(forecast.failed)

@@ -127,7 +127,7 @@ class Predict(JsonOption, PredictConfig):
         package: ModelPackage,
     ) -> None:
         """Say what would run, with memory and time; read the images for it."""
-        from napari_im2im.cli.console import results, status
+        from napari_im2im.cli.console import failure_line, results, status
         from napari_im2im.inference.collection import check_tasks, task_config
         from napari_im2im.inference.forecast import forecast_with
         from napari_im2im.inference.loaded import LoadedModel
@@ -145,8 +145,8 @@ class Predict(JsonOption, PredictConfig):
                 except Im2ImError as error:
                     if len(tasks) == 1:
                         raise
-                    text = f"[red]{task.inputs[0]}:[/red] {error}"
-                    status.print(text, soft_wrap=True)
+                    line = failure_line(str(task.inputs[0]), str(error))
+                    status.print(line, soft_wrap=True)
                     failed.append(task.inputs[0].name)
                 else:
                     results.print(
