@@ -151,8 +151,9 @@ class Pipeline(Generic[JobT]):
 
     def _readable(self, job: JobT, halvings: int = _HALVINGS) -> list[tuple[JobT, Any]]:
         """Prepare a job, or smaller ones where a part of it can't be read."""
-        whole = [(job, self._prepared(job))]
-        if not isinstance(whole[0][1], UnreadableChunkError) or not halvings:
+        prepared = self._prepared(job)
+        whole = [(job, prepared)]
+        if not isinstance(prepared, UnreadableChunkError) or not halvings:
             return whole
         parts = self.split(job)
         if len(parts) == 1:

@@ -258,8 +258,8 @@ def tile_done(job: Job, index: int, total: int, seconds: float) -> TileDone:
 def _journal_path(config: PredictConfig) -> Journal | None:
     if config.output is None:
         return None
-    hidden = config.rescale
-    return journal_of(hidden_output(config.output) if hidden else config.output)
+    output = hidden_output(config.output) if config.rescale else config.output
+    return journal_of(output)
 
 
 def _header(config: PredictConfig) -> Mapping[str, Any]:
