@@ -18,7 +18,7 @@ from napari_im2im.errors import ConfigError, ImageError
 from napari_im2im.events import PredictionFinished, PredictionStarted, TileDone
 from napari_im2im.images.image import Image
 from napari_im2im.images.reading import open_image
-from napari_im2im.inference import rescaling
+from napari_im2im.inference import targets
 from napari_im2im.inference.config import PredictConfig
 from napari_im2im.inference.file_tasks import PredictionTask
 from napari_im2im.inference.prediction import predict_with
@@ -161,7 +161,7 @@ def test_a_stopped_job_goes_on(
         events.close()
     else:
         with monkeypatch.context() as patch:
-            patch.setattr(rescaling, "save_image", full_disk)
+            patch.setattr(targets, "save_image", full_disk)
             with pytest.raises(ImageError, match="full"):
                 list(events)
     assert task.begun
